@@ -1,0 +1,1 @@
+"""Image to prompt text."""

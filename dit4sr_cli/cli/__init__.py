@@ -1,0 +1,1 @@
+"""Words in, words out: knows Typer and rich, nothing of tensors."""

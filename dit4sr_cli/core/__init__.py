@@ -1,0 +1,1 @@
+"""Vocabulary of the package: errors, settings, types, events and folders."""

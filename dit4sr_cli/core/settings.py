@@ -1,0 +1,53 @@
+"""Frozen settings with their defaults; the Python API, the command line and the docs read these.
+
+`None` means "as the model says": steps, guidance, start, colour fix and tiles belong to the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+
+DEFAULT_SCALE = 4.0
+MIN_SCALE, MAX_SCALE = 1.0, 8.0
+DEFAULT_MAX_MEGAPIXELS = 400.0
+"""Largest input that is read without being asked for: a guard against decompression bombs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleSettings:
+    """What the sampler is asked for. `tile` and `overlap` are in latent cells (8 output pixels)."""
+
+    scale: float = DEFAULT_SCALE
+    long_edge: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    start: StartPoint | None = None
+    color_fix: ColorFix | None = None
+    tile: int | None = None
+    overlap: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Which weights, where, and in what precision."""
+
+    model: str = "auto"
+    device: DeviceChoice = DeviceChoice.AUTO
+    precision: Precision = Precision.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSettings:
+    """Where the result goes. `target` None means "beside the input"; `-` is standard output."""
+
+    target: Path | None = None
+    format: str | None = None
+    quality: int = 95
+    overwrite: bool = False
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS

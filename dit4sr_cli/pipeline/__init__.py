@@ -1,0 +1,1 @@
+"""Tensors and strings in, tensors out: assembles model, tiles and weights."""

@@ -1,0 +1,1 @@
+"""Geometry of tiles and how they are blended."""

@@ -1,0 +1,1 @@
+"""A model's name to verified local files to a state dict."""
