@@ -11,7 +11,7 @@ _PUBLIC = {
     "Conditioning": "dit4sr_cli.pipeline.denoise",
     "Result": "dit4sr_cli.jobs.upscaler",
     "Tiling": "dit4sr_cli.tiles.grid",
-    "Transformer": "dit4sr_cli.model.transformer",
+    "Transformer": "dit4sr_cli.weights.transformer",
     "Upscaler": "dit4sr_cli.jobs.upscaler",
     "denoise": "dit4sr_cli.pipeline.denoise",
     "drop_focus_sentences": "dit4sr_cli.captions.clean",

@@ -1,0 +1,1 @@
+complete --command dit4sr --no-files --arguments "(env _DIT4SR_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) dit4sr)" --condition "env _DIT4SR_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) dit4sr"

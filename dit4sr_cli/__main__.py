@@ -1,0 +1,25 @@
+"""Runs the command line: standard output is protected before anything heavy is imported."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command in sys.argv and exit with its documented code."""
+    from dit4sr_cli.cli import failures, streams
+
+    failures.catch_signals()
+    streams.protect_stdout()
+    sys.exit(failures.guard(_run))
+
+
+def _run() -> object:
+    from dit4sr_cli.cli.app import app
+
+    return app(prog_name="dit4sr", standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The `dit4sr` command: its subcommands and its global options; importing it stays cheap."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dit4sr_cli import __version__
+from dit4sr_cli.cli import doctor, models, streams, upscale
+
+# Plain help: drawing boxes would import rich and double the start-up time.
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},
+)
+app.command()(upscale.upscale)
+app.command()(doctor.doctor)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        streams.write_text(f"dit4sr {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Enlarge and restore photographs x4 with a diffusion transformer."""
+    if ctx.invoked_subcommand is None:
+        streams.write_text(f"{ctx.get_help()}\n")

@@ -1,0 +1,128 @@
+"""Turns whatever ends a command into one line for the user and a documented exit code."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+from dit4sr_cli.cli import streams
+from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.stop import Stopped
+from dit4sr_cli.core.errors import (
+    Dit4srError,
+    ExitCode,
+    InterruptedByUser,
+    OutOfMemoryError,
+    OutputError,
+    UsageError,
+)
+
+_SIGHUP = 1  # the module `signal` of Windows does not have it
+_STOP_WORDS: dict[int, str] = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    _SIGHUP: "the terminal was closed",
+}
+_MEMORY_HINT = "use smaller tiles, for example --tile 16, or a smaller --scale"
+_MEMORY_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def catch_signals() -> None:
+    """Make Ctrl-C and its kin unwind the stack, so that half-written files are removed."""
+    for signum in _stop_signals():
+        if signal.getsignal(signum) != signal.SIG_IGN:  # nohup, or a job in the background
+            signal.signal(signum, _stop)
+
+
+def guard(run: Callable[[], object]) -> int:
+    """Run a command; whatever it raises becomes a message and an exit code."""
+    try:
+        code = run()
+        streams.flush()
+        return code if isinstance(code, int) else ExitCode.OK
+    except SystemExit as error:  # completion ends so
+        return error.code if isinstance(error.code, int) else ExitCode.OK
+    except BaseException as error:
+        _ignore_signals()
+        return _report(error)
+
+
+def translate(error: BaseException) -> Dit4srError | None:
+    """The expected failure behind an exception of Python, Typer or torch; None for our own bugs."""
+    if isinstance(error, Dit4srError):
+        return error
+    if hasattr(error, "format_message"):  # every error of Typer, whichever click it carries
+        return _usage_error(error)
+    if _is_out_of_memory(error):
+        return OutOfMemoryError("not enough memory for this picture", hint=_MEMORY_HINT)
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        name = f"{error.filename}: " if error.filename else ""
+        return OutputError(f"{name}{error.strerror}", hint="free some space or choose another -o")
+    return None
+
+
+def _report(error: BaseException) -> int:
+    if isinstance(error, (KeyboardInterrupt, InterruptedByUser)):
+        error = Stopped(signal.SIGINT)
+    if isinstance(error, Stopped):
+        return _report_stop(error)
+    expected = translate(error)
+    if console.is_verbose and not isinstance(expected, UsageError):
+        console.traceback("".join(traceback.format_exception(error)))
+    if expected is None:
+        expected = Dit4srError(
+            f"unexpected {type(error).__name__}: {error}", hint="run again with -v for a traceback"
+        )
+    console.error(expected.message, expected.hint)
+    _report_json(expected)
+    return expected.exit_code
+
+
+def _report_stop(stop: Stopped) -> int:
+    word = _STOP_WORDS.get(stop.signum)
+    if word:
+        console.error(word)
+    return stop.exit_code
+
+
+def _report_json(error: Dit4srError) -> None:
+    """With --json a failure is an object too; not for a wrong command line, nobody reads yet."""
+    if not console.is_json or isinstance(error, UsageError):
+        return
+    try:
+        kind = type(error).__name__
+        body = {"kind": kind, "code": int(error.exit_code), "message": error.message}
+        console.json({"error": {**body, "hint": error.hint}})
+    except (Stopped, OutputError):
+        return  # stdout is what failed
+
+
+def _usage_error(error: BaseException) -> UsageError:
+    message = str(error.format_message()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "dit4sr"
+    return UsageError(message.rstrip("."), hint=f"see {path} --help")
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # torch is not imported for this: its class is known by name, its CPU allocator by its words.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(p in str(error) for p in _MEMORY_PHRASES)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise Stopped(signum)
+
+
+def _ignore_signals() -> None:
+    for signum in _stop_signals():
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def _stop_signals() -> set[int]:
+    return _STOP_WORDS.keys() & signal.valid_signals()

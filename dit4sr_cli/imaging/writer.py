@@ -1,0 +1,257 @@
+"""Pictures to files: encoded once with all they carry, and put in place whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.imaging import color, containers, formats, metadata, tiff, vips
+from dit4sr_cli.imaging.ifd import Buffer
+from dit4sr_cli.imaging.picture import Metadata, Picture
+
+_FULL_CHROMA_FROM = 90  # from this quality on, JPEG and AVIF keep colour at full resolution
+
+
+def write(
+    pictures: Sequence[Picture],
+    target: Path,
+    *,
+    format: str,
+    quality: int = 95,
+    overwrite: bool = False,
+) -> None:
+    """Write pictures to a file; all of them for TIFF, the first for other formats.
+
+    Args:
+        pictures: sRGB; converted to the profile in their metadata.
+        target: a symbolic link is followed; a device or pipe is written to directly.
+        format: one of `formats.WRITABLE`.
+        quality: 1 to 100, for JPEG, WebP and AVIF; WebP is lossless at 100.
+        overwrite: whether a file that exists may be replaced.
+
+    Raises:
+        OutputError: it cannot be written; an existing file is then as it was.
+    """
+    check_target(target, overwrite=overwrite)
+    with _explained(target):
+        if _is_special(target):
+            with target.open("wb") as stream:
+                stream.write(encode(pictures, format=format, quality=quality))
+        else:
+            with _whole_file(target.resolve(), overwrite=overwrite) as stream:
+                _encode_to(stream, pictures, format, quality)
+
+
+def encode(pictures: Sequence[Picture], *, format: str, quality: int = 95) -> bytes:
+    """The bytes that `write` would put into a file, for standard output.
+
+    Raises:
+        OutputError: the format cannot hold the picture.
+    """
+    stream = io.BytesIO()
+    _encode_to(stream, pictures, format, quality)
+    return stream.getvalue()
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Find out before the work whether `write` would be refused.
+
+    Raises:
+        OutputError: it exists, is a folder, or its folder is missing or not writable.
+    """
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder", hint="name a file in it")
+    if _is_special(target):
+        return
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists already", hint="use --overwrite to replace it")
+    folder = target.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(f"{target}: there is no folder {folder}", hint="create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "check its permissions, or choose another with -o"
+        raise OutputError(f"{target}: no permission to write in {folder}", hint=hint)
+
+
+def losses(picture: Picture, format: str) -> tuple[str, ...]:
+    """What the format cannot keep of a picture, one line each, for a warning."""
+    info, lost = picture.metadata, []
+    if picture.alpha is not None and not formats.can_hold_alpha(format):
+        lost.append(f"{format} has no transparency: flattened over white")
+    if picture.bits > 8 and not formats.can_hold_16_bit(format):
+        lost.append(f"{format} has 8 bits a channel: reduced from {picture.bits}")
+    if info.iptc and not formats.can_hold_iptc(format):
+        lost.append(f"{format} has no place for IPTC: dropped")
+    if info.exif and format == "jpeg":
+        fitting = metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
+        if fitting is None:
+            lost.append("EXIF is too large for jpeg: dropped")
+        elif fitting != info.exif:
+            lost.append("EXIF is too large for jpeg: thumbnail or maker note dropped")
+    return tuple(lost)
+
+
+# ------------------------------------------------------------------------- encoding
+
+
+def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quality: int) -> None:
+    for picture in pictures:
+        formats.check_size(format, picture.width, picture.height)
+    try:
+        if format == "tiff":
+            tiff.write(
+                stream, [(_image(picture, format), picture.metadata) for picture in pictures]
+            )
+            return
+        for piece in _encoded(pictures[0], format, quality):
+            stream.write(piece)
+    except (vips.Error, ValueError) as error:
+        raise OutputError(
+            f"cannot encode {pictures[0].name} as {format}: {vips.reason(error)}",
+            hint="try another format, PNG for one",
+        ) from error
+
+
+def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
+    image, info = _image(picture, format), picture.metadata
+    chroma = "off" if quality >= _FULL_CHROMA_FROM else "on"
+    if format == "jpeg":
+        exif = info.exif and metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
+        data = image.jpegsave_buffer(
+            Q=quality, optimize_coding=True, subsample_mode=chroma, keep="none"
+        )
+        return containers.into_jpeg(data, replace(info, exif=exif))
+    if format == "png":
+        data = image.pngsave_buffer(compression=6, filter="paeth", keep="none")
+        return containers.into_png(data, info)
+    if format == "webp":
+        lossless = quality == 100
+        effort = 2 if lossless else 4  # more takes minutes on a large picture, for little
+        data = image.webpsave_buffer(Q=quality, lossless=lossless, effort=effort, keep="none")
+        size = (picture.width, picture.height)
+        return containers.into_webp(data, info, size, alpha=picture.alpha is not None)
+    assert format == "avif", format
+    return [_avif(image, info, quality, chroma)]
+
+
+def _avif(image: vips.Image, info: Metadata, quality: int, chroma: str) -> bytes:
+    """AVIF metadata is woven into the boxes, so libvips puts it there, EXIF through libexif."""
+    fields = (
+        ("exif-data", info.exif and containers.EXIF_PREFIX + info.exif),
+        ("xmp-data", info.xmp),
+        ("icc-profile-data", info.icc),
+    )
+    for name, value in fields:
+        if value:
+            image = vips.blob(image, name, value)
+    data: bytes = image.heifsave_buffer(
+        Q=quality, compression="av1", effort=2, subsample_mode=chroma, bitdepth=8
+    )
+    return data
+
+
+def _image(picture: Picture, format: str) -> vips.Image:
+    """The picture as the format takes it: its own colours, bits and alpha; computed when read."""
+    depth = 16 if picture.bits > 8 and formats.can_hold_16_bit(format) else 8
+    image = vips.from_array(picture.pixels)
+    alpha = vips.from_array(picture.alpha) if picture.alpha is not None else None
+    if alpha is not None and not formats.can_hold_alpha(format):
+        white = 255 if picture.pixels.itemsize == 1 else 65535
+        space = image.interpretation
+        image = image.bandjoin(alpha).flatten(background=white, max_alpha=white)
+        image, alpha = image.copy(interpretation=space), None
+    icc = picture.metadata.icc
+    if icc is not None and not color.is_srgb(icc):
+        image = color.from_srgb(image, icc, depth=depth)
+    image = vips.with_depth(image, depth)
+    return image if alpha is None else image.bandjoin(vips.with_depth(alpha, depth))
+
+
+# -------------------------------------------------------------------- putting in place
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into one line."""
+    try:
+        yield
+    except FileExistsError:
+        raise OutputError(
+            f"{target}: appeared while the picture was made", hint="use --overwrite to replace it"
+        ) from None
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "free some space, or choose another folder with -o",
+            errno.EDQUOT: "free some space, or choose another folder with -o",
+            errno.EACCES: "check the permissions of the folder",
+            errno.EROFS: "choose another folder with -o",
+        }
+        hint = hints.get(error.errno or 0, "choose another place with -o")
+        raise OutputError(
+            f"{target}: cannot be written: {error.strerror or error}", hint=hint
+        ) from error
+
+
+def _is_special(target: Path) -> bool:
+    """A device, pipe or socket: renaming would put a file in its place."""
+    try:
+        return not stat.S_ISREG(target.stat().st_mode)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _whole_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file beside the target that takes its place when all is written, and else vanishes."""
+    temporary = target.with_name(f".dit4sr-{secrets.token_hex(6)}.part")
+    # Not tempfile: os.open applies the umask, as for any file that the user makes.
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY, 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        if overwrite:
+            temporary.replace(target)
+        else:
+            _claim(temporary, target)
+        _sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+
+
+def _claim(temporary: Path, target: Path) -> None:
+    """Give the file its name, but never to the cost of one that appeared meanwhile."""
+    try:
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # FAT and some network folders have no links: take the name first, then replace.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        temporary.replace(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where folders can be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems refuse; the file is complete all the same
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""The recipe for one picture: check, read, load, upscale, restore metadata, write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from dit4sr_cli import __version__
+from dit4sr_cli.core import events
+from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.settings import (
+    DEFAULT_MAX_MEGAPIXELS,
+    ModelSettings,
+    OutputSettings,
+    UpscaleSettings,
+)
+from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.imaging import formats
+from dit4sr_cli.jobs import plan
+from dit4sr_cli.jobs.plan import Request
+from dit4sr_cli.jobs.record import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from dit4sr_cli.imaging.picture import Picture
+    from dit4sr_cli.jobs.upscaler import Record, Upscaler
+
+Loader: TypeAlias = "Callable[[ModelSettings], Upscaler]"
+
+
+def upscale(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    model: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    format: str | None = None,
+    quality: int = 95,
+    overwrite: bool = False,
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
+    observe: events.Observer = events.ignore,
+    **settings: Any,
+) -> Outcome:
+    """`upscale("a.jpg", "b.png", scale=2)`; settings are the fields of UpscaleSettings."""
+    source = Path(path)
+    plan.check_source(source)
+    request = Request(
+        source=source,
+        upscale=UpscaleSettings(**settings),
+        model=ModelSettings(
+            model=model, device=DeviceChoice(device), precision=Precision(dtype or "auto")
+        ),
+        output=OutputSettings(
+            target=plan.open_target(output),
+            format=format,
+            quality=quality,
+            overwrite=overwrite,
+            max_megapixels=max_megapixels,
+        ),
+    )
+    return run(request, observe=observe)
+
+
+def load_upscaler(settings: ModelSettings) -> Upscaler:
+    """The weights in memory, ready to work."""
+    from dit4sr_cli.jobs.upscaler import Upscaler
+
+    precision = settings.precision
+    return Upscaler.load(
+        settings.model,
+        device=settings.device.value,
+        dtype=None if precision is Precision.AUTO else precision.value,
+    )
+
+
+def run(
+    request: Request,
+    *,
+    load: Loader = load_upscaler,
+    observe: events.Observer = events.ignore,
+    stdout: BinaryIO | None = None,
+) -> Outcome:
+    """Enlarge one picture; nothing is written unless all of it succeeds."""
+    from dit4sr_cli.imaging import reader
+
+    started = time.monotonic()
+    warned: list[str] = []
+    observe = _keeping_warnings(observe, warned)
+
+    # 1. Check where the result goes, before anyone waits for it.
+    target = plan.plan_target(request)
+    # 2. Read.
+    observe(events.PhaseStarted("read"))
+    pages = reader.read(
+        request.source, name=request.name, max_megapixels=request.output.max_megapixels
+    )
+    format = plan.plan_format(request, target, pages[0].format)
+    pages = _fit(pages, request, format, observe)
+    # 3. Load the model.
+    observe(events.PhaseStarted("load model"))
+    upscaler = load(request.model)
+    # 4. Upscale page by page, with alpha and metadata.
+    results, records = [], []
+    for page in pages:
+        result, record = _enlarge(page, upscaler, request.upscale, observe)
+        results.append(result)
+        records.append(record)
+    # 5. Write all pages at once, or none.
+    observe(events.PhaseStarted("write"))
+    _write(results, target, request.output, format, stdout)
+
+    return outcome_of(
+        records[0],
+        input="-" if isinstance(request.source, bytes) else request.name,
+        output="-" if target is None else str(target),
+        format=format,
+        pages=len(results),
+        seconds=time.monotonic() - started,
+        warnings=warned,
+    )
+
+
+def _fit(
+    pages: Sequence[Picture], request: Request, format: str, observe: events.Observer
+) -> list[Picture]:
+    """Keep what the output format can hold, and say what it cannot."""
+    kept = list(pages)
+    if len(kept) > 1 and not formats.can_hold_pages(format):
+        kept = kept[:1]
+        text = f"{request.name}: only the first of {len(pages)} pages is kept, {format} holds one"
+        observe(events.Warned(text))
+    for page in kept:
+        for text in page.warnings:
+            observe(events.Warned(text))
+        plan.check_size(page, request, format)
+    return kept
+
+
+def _enlarge(
+    page: Picture, upscaler: Upscaler, settings: UpscaleSettings, observe: events.Observer
+) -> tuple[Picture, Record]:
+    from dit4sr_cli.imaging import metadata, resize
+
+    result = upscaler.upscale(page.pixels, observe=observe, **asdict(settings))
+    height, width = result.pixels.shape[:2]
+    alpha = None if page.alpha is None else resize.bicubic(page.alpha, (width, height))
+    renewed = metadata.renew(
+        page.metadata,
+        width=width,
+        height=height,
+        software=f"dit4sr {__version__} ({upscaler.name})",
+        thumbnail=metadata.make_thumbnail(result.pixels),
+    )
+    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), result.record
+
+
+def _write(
+    pages: list[Picture],
+    target: Path | None,
+    settings: OutputSettings,
+    format: str,
+    stdout: BinaryIO | None,
+) -> None:
+    from dit4sr_cli.imaging import writer
+
+    if target is not None:
+        writer.write(
+            pages, target, format=format, quality=settings.quality, overwrite=settings.overwrite
+        )
+        return
+    if stdout is None:
+        raise OutputError("there is no standard output to write to", hint="name an output file")
+    stdout.write(writer.encode(pages, format=format, quality=settings.quality))
+    stdout.flush()
+
+
+def _keeping_warnings(observe: events.Observer, warned: list[str]) -> events.Observer:
+    def keep(event: events.Event) -> None:
+        if isinstance(event, events.Warned):
+            warned.append(event.message)
+        observe(event)
+
+    return keep

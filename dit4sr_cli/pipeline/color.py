@@ -1,0 +1,50 @@
+"""Holding the result's colours to the input's; tensors [3, H, W], float, in 0..1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from dit4sr_cli.core.types import ColorFix
+
+EPSILON = 1e-5
+WAVELET_LEVELS = 5
+
+
+def matched(generated: Tensor, reference: Tensor, fix: ColorFix) -> Tensor:
+    """`generated` with the colours of `reference` (the enlarged LR picture)."""
+    if fix is ColorFix.ADAIN:
+        return adain(generated, reference)
+    if fix is ColorFix.WAVELET:
+        return wavelet(generated, reference)
+    return generated
+
+
+def adain(generated: Tensor, reference: Tensor) -> Tensor:
+    """Give every channel the reference's mean and standard deviation."""
+    mean, std = _statistics(generated)
+    target_mean, target_std = _statistics(reference)
+    return (generated - mean) / std * target_std + target_mean
+
+
+def _statistics(image: Tensor) -> tuple[Tensor, Tensor]:
+    flat = image.flatten(1)
+    # One pixel has no unbiased variance; it then counts as none.
+    variance = flat.var(1) if flat.shape[1] > 1 else torch.zeros_like(flat[:, 0])
+    return flat.mean(1)[:, None, None], (variance + EPSILON).sqrt()[:, None, None]
+
+
+def wavelet(generated: Tensor, reference: Tensor) -> Tensor:
+    """The result's detail on the reference's low frequencies (a trous wavelets)."""
+    return generated - _low_frequencies(generated) + _low_frequencies(reference)
+
+
+def _low_frequencies(image: Tensor) -> Tensor:
+    profile = torch.tensor([1.0, 2.0, 1.0], device=image.device) / 4
+    kernel = (profile[:, None] * profile[None, :]).expand(3, 1, 3, 3).to(image.dtype)
+    for level in range(WAVELET_LEVELS):
+        radius = 2**level
+        padded = pad(image[None], (radius,) * 4, mode="replicate")
+        image = conv2d(padded, kernel, groups=3, dilation=radius)[0]
+    return image

@@ -1,0 +1,120 @@
+"""The sampling loop: noise levels x tiles, with guidance.
+
+Shapes: B batch, C channels, H W latent grid, M text tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
+from dit4sr_cli.core.types import Box, StartPoint
+from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, euler_step, guided, sigmas, start_latents
+from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.tiles.blend import blended, cut
+from dit4sr_cli.tiles.grid import Tiling, cover
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """Text for the transformer: embeddings [1, M, D] and their pooled form [1, P]."""
+
+    prompt_embeds: Tensor
+    pooled_prompt_embeds: Tensor
+
+    def to(self, like: Tensor) -> Conditioning:
+        """The same on another tensor's device."""
+        return Conditioning(
+            self.prompt_embeds.to(like.device), self.pooled_prompt_embeds.to(like.device)
+        )
+
+
+@torch.inference_mode()
+def denoise(
+    transformer: MMDiTControl,
+    lr_latents: Tensor,
+    noise: Tensor,
+    *,
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    steps: int = 40,
+    guidance: float = 8.0,
+    start: StartPoint | str = StartPoint.NOISE,
+    shift: float = 3.0,
+    tiling: Tiling | None = None,
+    batch: int = 1,
+    observe: Observer = ignore,
+) -> Tensor:
+    """Sample the latents of the restored picture.
+
+    Args:
+        transformer: predicts the velocity.
+        lr_latents: latents of the enlarged LR picture, shifted and scaled, [1, C, H, W].
+        noise: standard normal, same shape.
+        positive: the prompt.
+        negative: what guidance leads away from; needed if guidance is above 1.
+        steps: Euler steps.
+        guidance: classifier-free guidance; 1 or less skips the negative half.
+        start: `noise`, or `lr`: LR latents noised to the first level.
+        shift: of the noise schedule.
+        tiling: how the latents are cut; None: 64 cells with an overlap of 24, evenly spread.
+        batch: tiles that go through the transformer together.
+        observe: hears of every finished tile.
+
+    Returns:
+        Latents [1, C, H, W], float32, on the device of `lr_latents`.
+    """
+    if guidance > 1 and negative is None:
+        raise ValueError("guidance above 1 needs a negative conditioning")
+    tiling = tiling or Tiling()
+    levels = sigmas(steps, shift).tolist()
+    halves = [positive.to(lr_latents)]
+    if guidance > 1 and negative is not None:
+        halves.append(negative.to(lr_latents))
+    lr_latents = lr_latents.float()
+    latents = start_latents(lr_latents, noise.to(lr_latents), levels[0], StartPoint(start).value)
+    boxes = cover(latents.shape[-1], latents.shape[-2], tiling)
+    observe(PhaseStarted("sampling", total=steps * len(boxes)))
+    velocity = torch.empty_like(latents)
+    finished = 0
+
+    def advance(count: int) -> None:
+        nonlocal finished
+        finished += count
+        observe(Advanced(finished))
+
+    for sigma, following in zip(levels, levels[1:], strict=False):
+
+        def predict(some: Sequence[Box], sigma: float = sigma) -> Tensor:
+            return _velocity(transformer, latents, lr_latents, some, sigma, halves, guidance)
+
+        blended(predict, boxes, velocity, grid=tiling.grid, batch=batch, after=advance)
+        latents = euler_step(latents, velocity, sigma, following)
+    return latents
+
+
+def _velocity(
+    transformer: MMDiTControl,
+    latents: Tensor,
+    lr_latents: Tensor,
+    boxes: Sequence[Box],
+    sigma: float,
+    halves: Sequence[Conditioning],
+    guidance: float,
+) -> Tensor:
+    """Guided velocity of some tiles, [B, C, s, s]; both guidance halves go as one batch."""
+    noisy, lr = (torch.cat([cut(x, box) for box in boxes]) for x in (latents, lr_latents))
+    count, parts = len(boxes), len(halves)
+    embeds = torch.cat([half.prompt_embeds.expand(count, -1, -1) for half in halves])
+    pooled = torch.cat([half.pooled_prompt_embeds.expand(count, -1) for half in halves])
+    timestep = torch.full((count * parts,), sigma * TRAIN_TIMESTEPS, device=latents.device)
+    velocity = transformer(
+        noisy.repeat(parts, 1, 1, 1), lr.repeat(parts, 1, 1, 1), timestep, embeds, pooled
+    ).float()
+    if parts == 1:
+        return velocity
+    return guided(*velocity.chunk(2), guidance)

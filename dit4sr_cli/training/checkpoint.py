@@ -1,0 +1,39 @@
+"""Checkpoints of a run: written beside and renamed, read back exactly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dit4sr_cli.core.errors import InputError
+
+NAME = "last.pt"
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Replace the folder's checkpoint; a kill in between leaves the old one."""
+    temporary = folder / f".{NAME}.{os.getpid()}"
+    try:
+        torch.save(state, temporary)
+        temporary.replace(folder / NAME)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """The folder's checkpoint, or None where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: damaged checkpoint ({error})") from error
+    return state

@@ -1,0 +1,108 @@
+"""Photographs to training tiles: sample i is a function of the seed and i, so runs can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Generator, Tensor
+from torch.utils.data import Dataset
+
+from dit4sr_cli.core.errors import InputError
+from dit4sr_cli.training.degrade import SCALE, degrade, degrade_lightly, from_pil, to_pil
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_CROP = 256
+_MAX_REDUCTION = 2.0
+
+
+def load_photographs(folder: Path, reduce: dict[str, int] | None = None) -> list[np.ndarray]:
+    """All photographs of a folder as uint8 [H, W, 3], each reduced by its factor (default 1).
+
+    Raises:
+        InputError: the folder holds no readable photograph that is large enough.
+    """
+    factors = reduce or {}
+    photographs = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+        try:
+            with Image.open(path) as image:
+                rgb = ImageOps.exif_transpose(image).convert("RGB")
+        except (OSError, UnidentifiedImageError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
+        factor = factors.get(path.name, 1)
+        rgb = rgb.reduce(factor) if factor > 1 else rgb
+        if min(rgb.size) >= _CROP:
+            photographs.append(np.asarray(rgb))
+    if not photographs:
+        raise InputError(f"{folder}: no photograph of {_CROP} pixels or more in it")
+    return photographs
+
+
+class TileDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs of tiles, cut from freshly degraded crops.
+
+    Item i is `tiles_per_crop` tiles: (original, enlarged LR), each uint8 [n, 3, tile, tile].
+    """
+
+    def __init__(
+        self,
+        photographs: Sequence[np.ndarray],
+        *,
+        seed: int,
+        tile: int,
+        tiles_per_crop: int,
+        light_share: float,
+        length: int,
+    ) -> None:
+        self.photographs = photographs
+        # Large pictures count by their side, not their area: more scenes, fewer skies.
+        sides = np.array([float(p.shape[0] * p.shape[1]) ** 0.5 for p in photographs])
+        self.weights = torch.from_numpy(sides / sides.sum())
+        self.seed, self.tile, self.tiles_per_crop = seed, tile, tiles_per_crop
+        self.light_share, self.length = light_share, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        generator = Generator().manual_seed(self.seed * 1_000_003 + index)
+        crop = self._crop(generator)
+        light = float(torch.rand((), generator=generator)) < self.light_share
+        small = (degrade_lightly if light else degrade)(crop, generator)
+        enlarged = to_pil(small).resize((_CROP, _CROP), Image.Resampling.BICUBIC)
+        pair = torch.stack([crop, from_pil(enlarged)])
+        tiles = torch.stack(
+            [self._tile(pair, generator) for _ in range(self.tiles_per_crop)], dim=1
+        )
+        tiles = (tiles * 255).round().to(torch.uint8)
+        return tiles[0], tiles[1]
+
+    def _crop(self, generator: Generator) -> Tensor:
+        """A turned, mirrored crop [3, 256, 256] at a random reduction of a random photograph."""
+        which = int(torch.multinomial(self.weights, 1, generator=generator))
+        photograph = self.photographs[which]
+        largest = min(_MAX_REDUCTION, min(photograph.shape[:2]) / _CROP)
+        factor = 1 + (largest - 1) * float(torch.rand((), generator=generator)) ** 2
+        side = min(int(_CROP * factor), *photograph.shape[:2])
+        top, left = (
+            int(torch.randint(0, extent - side + 1, (), generator=generator))
+            for extent in photograph.shape[:2]
+        )
+        window = Image.fromarray(photograph[top : top + side, left : left + side])
+        if side != _CROP:
+            window = window.resize((_CROP, _CROP), Image.Resampling.LANCZOS)
+        crop = from_pil(window)
+        turns, mirror = torch.randint(0, 8, (), generator=generator).item() % 4, 0
+        mirror = int(torch.randint(0, 2, (), generator=generator))
+        crop = torch.rot90(crop, int(turns), (1, 2))
+        return crop.flip(2) if mirror else crop
+
+    def _tile(self, pair: Tensor, generator: Generator) -> Tensor:
+        """A window of both pictures whose corner lies on a whole LR pixel."""
+        places = (_CROP - self.tile) // SCALE + 1
+        y, x = (int(torch.randint(0, places, (), generator=generator)) * SCALE for _ in range(2))
+        return pair[..., y : y + self.tile, x : x + self.tile]

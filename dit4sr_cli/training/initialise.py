@@ -1,0 +1,84 @@
+"""How a small transformer starts from nothing, and the statistics its scales are set to."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dit4sr_cli.model.block import Block
+from dit4sr_cli.model.codec import BlockCodec
+from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.training.config import TrainConfig
+
+GATE = 0.25
+"""Start of the gates and of the injection's centre tap: from zero, nothing is learned for long."""
+LR_STD_FLOOR = 0.03
+"""Smallest standard deviation of an LR channel, in transform units: rounding noise stays small."""
+
+
+class Trained(Protocol):
+    """The pair that is trained together."""
+
+    transformer: MMDiTControl
+    codec: BlockCodec
+
+
+def initialise(networks: Trained, config: TrainConfig) -> None:
+    """Set start values, reproducibly from the config's seed."""
+    generator = torch.Generator().manual_seed(config.seed)
+    for module in [*networks.transformer.modules(), *networks.codec.modules()]:
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for block in networks.transformer.transformer_blocks:
+        assert isinstance(block, Block)
+        _initialise_block(block, config.transformer.width)
+    nn.init.zeros_(networks.transformer.norm_out.linear.weight)
+    nn.init.zeros_(networks.transformer.proj_out.weight)
+    if config.codec.refine_width:
+        nn.init.zeros_(networks.codec.refine_out.weight)
+
+
+def _initialise_block(block: Block, width: int) -> None:
+    for modulation in (block.norm1, block.norm1_context):
+        nn.init.zeros_(modulation.linear.weight)
+        parts = modulation.linear.bias.data.view(modulation.parts, width)
+        for gate in range(2, modulation.parts, 3):
+            parts[gate] = GATE
+    attention = block.attn
+    for control in (attention.to_q_control, attention.to_k_control, attention.to_v_control):
+        nn.init.eye_(control.weight)
+    attention.to_out_control.load_state_dict(attention.to_out[0].state_dict())
+    if hasattr(block.ff, "control_conv"):
+        nn.init.zeros_(block.ff.control_conv.weight)
+        block.ff.control_conv.weight.data[:, :, 1, 1] = GATE
+
+
+@torch.no_grad()
+def measure_statistics(networks: Trained, dataset: Any) -> None:
+    """Set the codec's scaling factor and every channel's scale from sample tiles."""
+    codec, transformer = networks.codec, networks.transformer
+    pairs = [dataset[i] for i in range(len(dataset))]
+    original, enlarged = (
+        torch.cat([pair[side] for pair in pairs]).float() / 127.5 - 1 for side in range(2)
+    )
+    factor = codec.config.scaling_factor
+    lr = codec.encode(enlarged)
+    residual = codec.encode(original) - lr
+    if hasattr(codec, "refine_std"):
+        codec.refine_std.copy_(_channel_std(codec.encode(original)).clamp_min(0.1))
+    if transformer.config.preconditioning == "residual":
+        preconditioner = transformer.preconditioner
+        preconditioner.residual_std.copy_(_channel_std(residual))
+        preconditioner.lr_mean.copy_(lr.mean((0, 2, 3)))
+        preconditioner.lr_std.copy_(_channel_std(lr).clamp_min(LR_STD_FLOOR * factor))
+
+
+def _channel_std(x: Tensor) -> Tensor:
+    return x.transpose(0, 1).flatten(1).std(1)

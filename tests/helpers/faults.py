@@ -1,0 +1,210 @@
+"""What can go wrong, on demand: a stand-in model, and libraries that print, crash or never end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import types
+from dataclasses import dataclass
+
+import dit4sr_cli.jobs
+from dit4sr_cli.core import events
+
+_MODULE = "dit4sr_cli.jobs.upscaler"
+
+
+@dataclass(frozen=True)
+class Record:
+    model: str
+    steps: int
+    guidance: float
+    seed: int
+    start: str
+    color_fix: str
+    tile: int
+    overlap: int
+    tiles: int
+    device: str
+    dtype: str
+    seconds: float
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    prompt: str | None
+    negative_prompt: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    pixels: object
+    record: Record
+
+
+class Upscaler:
+    """Bicubic with the interface of the real one; needs no torch and no weights."""
+
+    name = "nano"
+
+    @classmethod
+    def load(cls, model="auto", device="auto", dtype=None):
+        upscaler = cls()
+        upscaler.name = "nano" if model == "auto" else model
+        upscaler.device = "cpu" if device == "auto" else device
+        upscaler.dtype = dtype or "fp32"
+        return upscaler
+
+    def upscale(self, image, *, scale=4, long_edge=None, observe=events.ignore, **settings):
+        from dit4sr_cli.imaging import resize
+
+        height, width = image.shape[:2]
+        factor = long_edge / max(width, height) if long_edge else scale
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        observe(events.PhaseStarted("restore", total=2))
+        if settings.get("prompt"):
+            observe(events.Warned("nano reads no prompt: --prompt is ignored"))
+        observe(events.Advanced(1))
+        pixels = resize.bicubic(image, size)
+        observe(events.Advanced(2))
+        return Result(pixels, self._record(settings, (width, height), size))
+
+    def _record(self, settings, input_size, output_size):
+        return Record(
+            model=self.name,
+            steps=settings.get("steps") or 1,
+            guidance=settings.get("guidance") or 1.0,
+            seed=settings.get("seed", 0),
+            start="lr",
+            color_fix="none",
+            tile=settings.get("tile") or 16,
+            overlap=settings.get("overlap") or 4,
+            tiles=2,
+            device=self.device,
+            dtype=self.dtype,
+            seconds=0.1,
+            input_size=input_size,
+            output_size=output_size,
+            prompt=settings.get("prompt"),
+            negative_prompt=settings.get("negative_prompt"),
+        )
+
+
+def fake_model() -> None:
+    """Put the stand-in where the real model would be imported from."""
+    module = types.ModuleType(_MODULE)
+    module.Upscaler, module.Record, module.Result = Upscaler, Record, Result
+    sys.modules[_MODULE] = module
+    dit4sr_cli.jobs.upscaler = module
+
+
+def pollute() -> None:
+    """A library that talks on standard output in every way there is."""
+
+    def chatter() -> None:
+        print("CHATTER from print")  # noqa: T201
+        sys.stdout.write("CHATTER from sys.stdout\n")
+        os.write(1, b"CHATTER from C\n")
+        os.system("echo CHATTER from a child")
+
+    _before("upscale", chatter)
+
+
+def out_of_memory() -> None:
+    """What torch raises when the card is full."""
+
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    def fail() -> None:
+        raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has ...")
+
+    _before("upscale", fail)
+
+
+def crash() -> None:
+    """A bug of ours."""
+    _before("upscale", lambda: 1 // 0)
+
+
+def crash_in_writer() -> None:
+    """A bug while the result is being encoded."""
+    from dit4sr_cli.imaging import writer
+
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("division by zero")
+
+    writer.write = writer.encode = fail
+
+
+def endless() -> None:
+    """A picture that takes for ever; says on stderr when it has begun."""
+
+    def wait() -> None:
+        os.write(2, b"BEGUN\n")
+        time.sleep(120)
+
+    _before("upscale", wait)
+
+
+def stubborn() -> None:
+    """A library that swallows every Exception, KeyboardInterrupt included, around its work."""
+
+    def wait() -> None:
+        os.write(2, b"BEGUN\n")
+        try:
+            time.sleep(120)
+        except (Exception, KeyboardInterrupt):
+            time.sleep(120)
+
+    _before("upscale", wait)
+
+
+def endless_write() -> None:
+    """Writing that never ends, after the temporary file was made."""
+    real_replace = os.replace
+
+    def wait(source, target, **kwargs):
+        os.write(2, b"BEGUN\n")
+        time.sleep(120)
+        real_replace(source, target, **kwargs)
+
+    os.replace = wait
+
+
+def slow() -> None:
+    """Half a second a tile, so that progress can be seen."""
+    _before("upscale", lambda: time.sleep(0.5))
+
+
+def wordy() -> None:
+    """A model that notes things for --verbose."""
+    real = Upscaler.upscale
+
+    def upscale(self, image, *, observe=events.ignore, **settings):
+        observe(events.Noted("2 tiles of 128"))
+        return real(self, image, observe=observe, **settings)
+
+    Upscaler.upscale = upscale
+
+
+def two_gib_is_tiny() -> None:
+    """Lower the limit for pictures in a pipe to 1 KiB."""
+    from dit4sr_cli.cli import streams
+
+    streams.MAX_STREAM_BYTES = 1024
+
+
+def list_imports() -> None:
+    """At exit, say on stderr what has been imported."""
+    import atexit
+
+    atexit.register(lambda: os.write(2, f"IMPORTED {' '.join(sorted(sys.modules))}\n".encode()))
+
+
+def _before(name, act) -> None:
+    real = getattr(Upscaler, name)
+
+    def wrapped(self, *args, **kwargs):
+        act()
+        return real(self, *args, **kwargs)
+
+    setattr(Upscaler, name, wrapped)
