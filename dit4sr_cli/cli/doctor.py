@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from typing import Any
@@ -18,7 +17,7 @@ _GIB = 1 << 30
 def doctor(
     quiet: options.Quiet = False, verbose: options.Verbose = False, json: options.Json = False
 ) -> None:
-    """Show what this machine has: versions, device, memory."""
+    """Show versions, device, memory and the model."""
     console.open(quiet=quiet, verbose=verbose, as_json=json)
     record = {
         "versions": _versions(),
@@ -31,6 +30,8 @@ def doctor(
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata
+
     found = {"dit4sr": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -71,10 +72,14 @@ def _folders() -> dict[str, str]:
 
 
 def _model() -> dict[str, Any]:
-    from dit4sr_cli.cli.models import find_models
+    from dit4sr_cli.weights.resolve import installed, resolve
 
-    models = find_models()
-    return {"found": [model["name"] for model in models]}
+    auto = resolve()
+    return {
+        "auto": auto.name,
+        "folder": str(auto.folder),
+        "installed": [model.name for model in installed()],
+    }
 
 
 def _cores() -> int:

@@ -18,9 +18,10 @@ _AS_MODEL = "default: the model's"
 
 def complete_model(incomplete: str) -> list[str]:
     """Names that --model takes, for shell completion."""
-    from dit4sr_cli.cli.models import model_names
+    from dit4sr_cli.weights.resolve import AUTO, installed
 
-    return [name for name in ("auto", *model_names()) if name.startswith(incomplete)]
+    names = [AUTO, *(model.name for model in installed())]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 # Input and output

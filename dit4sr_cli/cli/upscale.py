@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dit4sr_cli.jobs.upscaler import Upscaler
 
 _EMBEDDED_NOTE = (
-    "no full weights found, using the embedded model nano; for the full one put the published "
-    "DiT4SR weights in a folder and pass --model FOLDER (`dit4sr models path` prints where named "
-    "models are looked for)"
+    "no full weights found, using the small embedded model nano; for the full one put the "
+    "published DiT4SR weights in a folder and pass --model FOLDER (`dit4sr models path` prints "
+    "where models are looked for by name)"
 )
 
 
@@ -111,8 +111,9 @@ def _open_stdout(output: str | None, *, is_stream: bool, wants_json: bool) -> Bi
 
 def _load(settings: ModelSettings) -> Upscaler:
     from dit4sr_cli.jobs.upscale import load_upscaler
+    from dit4sr_cli.weights.resolve import AUTO, NANO
 
     upscaler = load_upscaler(settings)
-    if settings.model == "auto" and upscaler.name == "nano":
+    if settings.model == AUTO and upscaler.name == NANO:
         console.note(_EMBEDDED_NOTE)
     return upscaler

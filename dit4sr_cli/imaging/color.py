@@ -12,7 +12,7 @@ import numpy as np
 import pyvips
 from PIL import ImageCms
 
-from dit4sr_cli.imaging import vips
+from dit4sr_cli.imaging import shaper, vips
 from dit4sr_cli.imaging.picture import Pixels
 
 SRGB: bytes = pyvips.Image.profile_load("srgb")
@@ -48,7 +48,7 @@ def is_srgb(icc: bytes) -> bool:
 def is_two_way(icc: bytes) -> bool:
     """Whether pixels can also be converted into the profile; scanners' profiles only lead out."""
     try:
-        vips.to_array(from_srgb(vips.from_array(np.zeros((1, 1, 3), np.uint8)), icc, depth=8))
+        from_srgb(np.zeros((1, 1, num_channels(icc)), np.uint8), icc, depth=8)
     except vips.Error:
         return False
     return True
@@ -59,6 +59,8 @@ def to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
 
     CMYK without a profile goes through libvips' own press profile.
     """
+    if icc is not None and (source := shaper.parse(icc)):
+        return shaper.convert(pixels, source, _srgb(pixels.shape[2]), 16)
     image = vips.from_array(pixels)
     if icc is None:
         lab = image.icc_import(input_profile="cmyk", **_HOW)
@@ -69,10 +71,19 @@ def to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
     return vips.to_array(result[1] if pixels.shape[2] == 1 else result)
 
 
-def from_srgb(image: vips.Image, icc: bytes, *, depth: int) -> vips.Image:
-    """An sRGB image in the colours of a profile, lazily."""
-    if image.bands == 1:
-        image = image.bandjoin([image, image])
-        image = image.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
+def from_srgb(pixels: Pixels, icc: bytes, *, depth: int) -> Pixels:
+    """SRGB pixels in the colours of a profile, with 8 or 16 bits."""
+    if target := shaper.parse(icc):
+        return shaper.convert(pixels, _srgb(pixels.shape[2]), target, depth)
+    image = vips.from_array(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
     lab = image.icc_import(input_profile="srgb", **_HOW)
-    return vips.blob(lab, _ICC, icc).icc_export(depth=depth, **_HOW)
+    return vips.to_array(vips.blob(lab, _ICC, icc).icc_export(depth=depth, **_HOW))
+
+
+@lru_cache(maxsize=2)
+def _srgb(channels: int) -> shaper.Shaper:
+    whole = shaper.parse(SRGB)
+    assert whole is not None
+    if channels == 3:
+        return whole
+    return shaper.Shaper(whole.linear[:1], whole.coded[:1], np.eye(1))

@@ -18,7 +18,7 @@ from dit4sr_cli.imaging.picture import Metadata, Pixels
 Admit = Callable[[int, int], None]
 """Told width and height of each picture before it is decoded; raises if it is too much."""
 
-_NO_DPI = (1.0, 2.834)  # what libvips reports when a file has no resolution, in pixels a mm
+_NO_RESOLUTION, _72_DPI = 1.0, 2.834  # what libvips says of a file without one, in pixels a mm
 _VIPS_LOADERS = {
     "jpeg": "jpeg",
     "png": "png",
@@ -49,7 +49,6 @@ class Decoded:
     metadata: Metadata = field(default_factory=Metadata)
     orientation: int = 1
     has_alpha: bool = True  # if there is a channel beyond the colours
-    premultiplied: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -91,7 +90,7 @@ def _decode_vips(kind: str, data: memoryview, admit: Admit) -> Decoded:
         array,
         channels,
         mode,
-        Metadata(exif, xmp, iptc, _block(image, "icc-profile-data"), _dpi(image)),
+        Metadata(exif, xmp, iptc, _block(image, "icc-profile-data"), _dpi(image, exif)),
         orientation=_field(image, "orientation", 1),
         warnings=notes,
     )
@@ -138,7 +137,6 @@ def _decode_page(block: Block, page: Directory, image: vips.Image, *, skipped: i
         ),
         orientation=_field(image, "orientation", 1),
         has_alpha=kind_of_extra in (_ASSOCIATED, _UNASSOCIATED),
-        premultiplied=kind_of_extra == _ASSOCIATED,
         warnings=notes + rescaled,
     )
 
@@ -237,8 +235,10 @@ def _frames(kind: str, image: vips.Image, data: memoryview) -> int:
     return _field(image, "n-pages", 1)
 
 
-def _dpi(image: vips.Image) -> tuple[float, float] | None:
-    known = image.get_typeof("resolution-unit") or all(
-        abs(image.xres - default) > 0.002 for default in _NO_DPI
-    )
-    return (image.xres * 25.4, image.yres * 25.4) if known else None
+def _dpi(image: vips.Image, exif: bytes | None = None) -> tuple[float, float] | None:
+    """The resolution, from the file's own field or from EXIF; libvips always reports one."""
+    if image.xres == _NO_RESOLUTION or (
+        abs(image.xres - _72_DPI) < 0.002 and not image.get_typeof("resolution-unit")
+    ):
+        return metadata.exif_dpi(exif)
+    return image.xres * 25.4, image.yres * 25.4

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 Buffer: TypeAlias = "bytes | memoryview"
@@ -73,8 +74,16 @@ class Layout:
         return Entry(kind, len(numbers), struct.pack(code, *numbers))
 
     def rational(self, value: float) -> Entry:
-        """A rational with three decimals."""
-        return Entry(RATIONAL, 1, struct.pack(self.order + "II", round(value * 1000), 1000))
+        """The nearest fraction with a denominator up to 1000."""
+        above, below = Fraction(value).limit_denominator(1000).as_integer_ratio()
+        return Entry(RATIONAL, 1, struct.pack(self.order + "II", above, below))
+
+    def ratio(self, entry: Entry | None) -> float:
+        """The first rational of an entry; 0 if it is missing or not one."""
+        if entry is None or entry.kind != RATIONAL:
+            return 0.0
+        above, below = struct.unpack(self.order + "II", entry.value[:8])
+        return above / below if below else 0.0
 
     def numbers(self, entry: Entry | None) -> tuple[int, ...]:
         """The whole numbers of an entry; empty if it is missing or not made of such."""

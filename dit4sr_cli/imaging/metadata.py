@@ -86,7 +86,7 @@ def renew(
         exif, thumbnail = _fresh({(): {}}, Layout()), None
     return replace(
         metadata,
-        exif=_renew_exif(exif, width, height, software, thumbnail),
+        exif=_renew_exif(exif, (width, height), software, thumbnail, metadata.dpi),
         xmp=metadata.xmp and _renew_xmp(metadata.xmp, width, height, software),
     )
 
@@ -102,6 +102,28 @@ def fit_exif(exif: bytes, limit: int) -> bytes | None:
         return smaller
     tree.get((_EXIF,), {}).pop(_MAKER_NOTE, None)
     return smaller if len(smaller := _fresh(tree, block.layout)) <= limit else None
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """The block without its orientation tag, nothing else changed or moved."""
+    block = Block.open(exif)
+    main, following = block.directory(block.first)
+    main.pop(_ORIENTATION, None)
+    out = bytearray(exif)
+    first = _append(out, ifd.pack(main, _even(out), block.layout, following=following))
+    out[:8] = block.layout.header(first)
+    return bytes(out)
+
+
+def exif_dpi(exif: bytes | None) -> tuple[float, float] | None:
+    """The resolution that an EXIF block names."""
+    if exif is None:
+        return None
+    block = Block.open(exif)
+    main = next(block.chain())
+    per_inch = {2: 1.0, 3: 2.54}.get(block.layout.number(main.get(_RESOLUTION_UNIT), 2))
+    x, y = (block.layout.ratio(main.get(tag)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+    return (x * per_inch, y * per_inch) if per_inch and x and y else None
 
 
 def maker_note(tree: Tree) -> Entry | None:
@@ -143,43 +165,69 @@ def _fresh(tree: Tree, layout: Layout) -> bytes:
 
 
 def _renew_exif(
-    exif: bytes, width: int, height: int, software: str, thumbnail: bytes | None
+    exif: bytes,
+    size: tuple[int, int],
+    software: str,
+    thumbnail: bytes | None,
+    dpi: tuple[float, float] | None,
 ) -> bytes:
     """Append changed directories and leave every other byte where it is.
 
     Maker notes hold offsets from the start of the block: what does not move stays readable.
     """
     block = Block.open(exif)
-    layout = block.layout
     main, following = block.directory(block.first)
     details = block.below(main, _EXIF) or {_EXIF_VERSION: Entry(ifd.UNDEFINED, 4, b"0232")}
-    details[_PIXEL_X] = layout.entry(ifd.LONG, width)
-    details[_PIXEL_Y] = layout.entry(ifd.LONG, height)
-    main |= {
-        tag: layout.entry(ifd.LONG, side)
-        for tag, side in ((_WIDTH, width), (_HEIGHT, height))
-        if tag in main
-    }
+    for directory, tag in ((main, _GPS), (details, _INTEROP)):
+        if not block.below(directory, tag):
+            directory.pop(tag, None)  # it may point at damage, which stops other readers
+    kept = exif[: _end_of_content(block, main, following)]
+    _set_tags(main, details, block.layout, size, software, dpi)
+    return _extended(kept, main, details, block.layout, thumbnail)
+
+
+def _set_tags(
+    main: Directory,
+    details: Directory,
+    layout: Layout,
+    size: tuple[int, int],
+    software: str,
+    dpi: tuple[float, float] | None,
+) -> None:
+    sides = [layout.entry(ifd.LONG, side) for side in size]
+    details[_PIXEL_X], details[_PIXEL_Y] = sides
+    if _WIDTH in main:
+        main[_WIDTH], main[_HEIGHT] = sides
     text = software.encode("ascii", "replace") + b"\0"
     main[_SOFTWARE] = Entry(ifd.ASCII, len(text), text)
     main[_ORIENTATION] = layout.entry(ifd.SHORT, 1)
+    if dpi and _X_RESOLUTION not in main:  # WebP and AVIF have no other place for it
+        main[_X_RESOLUTION], main[_Y_RESOLUTION] = (layout.rational(value) for value in dpi)
+        main[_RESOLUTION_UNIT] = layout.entry(ifd.SHORT, 2)  # inch
 
-    out = bytearray(exif[: _end_of_content(block, main, following)])
+
+def _extended(
+    kept: bytes, main: Directory, details: Directory, layout: Layout, thumbnail: bytes | None
+) -> bytes:
+    out = bytearray(kept)
     main[_EXIF] = layout.entry(ifd.LONG, _append(out, ifd.pack(details, _even(out), layout)))
-    second = _append_thumbnail(out, thumbnail, layout) if thumbnail else 0
-    first = _append(out, ifd.pack(main, _even(out), layout, following=second))
+    first = _append(out, ifd.pack(main, _even(out), layout))
+    if thumbnail:
+        # Last, so that the next renewal can cut it off.
+        second = _even(out)
+        out[first:] = ifd.pack(main, first, layout, following=second)
+        _append(out, _thumbnail_directory(thumbnail, second, layout))
     out[:8] = layout.header(first)
     return bytes(out)
 
 
-def _append_thumbnail(out: bytearray, thumbnail: bytes, layout: Layout) -> int:
-    offset = _append(out, thumbnail)
+def _thumbnail_directory(thumbnail: bytes, at: int, layout: Layout) -> bytes:
     entries = {
         _COMPRESSION: layout.entry(ifd.SHORT, 6),  # JPEG
-        _JPEG_OFFSET: layout.entry(ifd.LONG, offset),
+        _JPEG_OFFSET: layout.entry(ifd.LONG, at + layout.table_size(3)),
         _JPEG_LENGTH: layout.entry(ifd.LONG, len(thumbnail)),
     }
-    return _append(out, ifd.pack(entries, _even(out), layout))
+    return ifd.pack(entries, at, layout) + thumbnail
 
 
 def _append(out: bytearray, piece: bytes) -> int:

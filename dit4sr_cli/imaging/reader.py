@@ -146,8 +146,8 @@ def _undecodable(kind: str, label: str, error: Exception) -> InputError:
         what, hint = _CANNOT[kind]
         return InputError(f"{label}: {what}", hint=hint)
     return InputError(
-        f"{label}: damaged or truncated {kind.upper()} ({vips.reason(error)})",
-        hint="take it from its source again; nothing was written",
+        f"{label}: damaged, truncated or unusual {kind.upper()} ({vips.reason(error)})",
+        hint="copy or download it again, or convert it with another program",
     )
 
 
@@ -161,8 +161,6 @@ def _picture(decoded: Decoded, name: str, kind: str) -> Picture:
     if array.shape[2] > decoded.channels and decoded.has_alpha:
         alpha = np.ascontiguousarray(array[..., decoded.channels])
     depth = 8 * pixels.itemsize
-    if alpha is not None and decoded.premultiplied:
-        pixels = _unpremultiplied(pixels, alpha)
     pixels, icc, notes = _in_srgb(pixels, decoded.metadata.icc)
     if alpha is not None and alpha.dtype != pixels.dtype:
         alpha = alpha.astype(np.uint16) * 257
@@ -211,9 +209,3 @@ def _upright(array: Pixels, orientation: int) -> Pixels:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return array
-
-
-def _unpremultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
-    most = np.iinfo(pixels.dtype).max
-    share = np.maximum(alpha, 1)[..., None].astype(np.float32) / most
-    return np.minimum(np.rint(pixels / share), most).astype(pixels.dtype)

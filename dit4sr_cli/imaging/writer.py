@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image as PillowImage
+
 from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.imaging import color, containers, formats, metadata, tiff, vips
 from dit4sr_cli.imaging.ifd import Buffer
-from dit4sr_cli.imaging.picture import Metadata, Picture
+from dit4sr_cli.imaging.picture import Metadata, Picture, Pixels
 
 _FULL_CHROMA_FROM = 90  # from this quality on, JPEG and AVIF keep colour at full resolution
 
@@ -114,7 +116,7 @@ def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quali
             return
         for piece in _encoded(pictures[0], format, quality):
             stream.write(piece)
-    except (vips.Error, ValueError) as error:
+    except (vips.Error, ValueError, KeyError) as error:
         raise OutputError(
             f"cannot encode {pictures[0].name} as {format}: {vips.reason(error)}",
             hint="try another format, PNG for one",
@@ -123,11 +125,14 @@ def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quali
 
 def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
     image, info = _image(picture, format), picture.metadata
-    chroma = "off" if quality >= _FULL_CHROMA_FROM else "on"
+    full_chroma = quality >= _FULL_CHROMA_FROM
     if format == "jpeg":
         exif = info.exif and metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
         data = image.jpegsave_buffer(
-            Q=quality, optimize_coding=True, subsample_mode=chroma, keep="none"
+            Q=quality,
+            optimize_coding=True,
+            subsample_mode="off" if full_chroma else "on",
+            keep="none",
         )
         return containers.into_jpeg(data, replace(info, exif=exif))
     if format == "png":
@@ -140,40 +145,48 @@ def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
         size = (picture.width, picture.height)
         return containers.into_webp(data, info, size, alpha=picture.alpha is not None)
     assert format == "avif", format
-    return [_avif(image, info, quality, chroma)]
+    return [_avif(image, info, quality, full_chroma=full_chroma)]
 
 
-def _avif(image: vips.Image, info: Metadata, quality: int, chroma: str) -> bytes:
-    """AVIF metadata is woven into the boxes, so libvips puts it there, EXIF through libexif."""
-    fields = (
-        ("exif-data", info.exif and containers.EXIF_PREFIX + info.exif),
-        ("xmp-data", info.xmp),
-        ("icc-profile-data", info.icc),
+def _avif(image: vips.Image, info: Metadata, quality: int, *, full_chroma: bool) -> bytes:
+    """AVIF weaves metadata into its boxes; Pillow puts it there as it is, libvips changes EXIF.
+
+    But for orientation, which is not EXIF's business in AVIF: Pillow would rewrite the block.
+    """
+    exif = info.exif and metadata.without_orientation(info.exif)
+    blocks = {"exif": exif, "xmp": info.xmp, "icc_profile": info.icc}
+    out = io.BytesIO()
+    array = vips.to_array(image)
+    PillowImage.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(
+        out,
+        "AVIF",
+        quality=quality,
+        speed=8,  # slower ones take minutes on a large picture, for little
+        subsampling="4:4:4" if full_chroma else "4:2:0",
+        **{name: block for name, block in blocks.items() if block},
     )
-    for name, value in fields:
-        if value:
-            image = vips.blob(image, name, value)
-    data: bytes = image.heifsave_buffer(
-        Q=quality, compression="av1", effort=2, subsample_mode=chroma, bitdepth=8
-    )
-    return data
+    return out.getvalue()
 
 
 def _image(picture: Picture, format: str) -> vips.Image:
-    """The picture as the format takes it: its own colours, bits and alpha; computed when read."""
+    """The picture as the format takes it: its own colours, bits and alpha."""
     depth = 16 if picture.bits > 8 and formats.can_hold_16_bit(format) else 8
-    image = vips.from_array(picture.pixels)
-    alpha = vips.from_array(picture.alpha) if picture.alpha is not None else None
+    pixels, alpha, icc = picture.pixels, picture.alpha, picture.metadata.icc
     if alpha is not None and not formats.can_hold_alpha(format):
-        white = 255 if picture.pixels.itemsize == 1 else 65535
-        space = image.interpretation
-        image = image.bandjoin(alpha).flatten(background=white, max_alpha=white)
-        image, alpha = image.copy(interpretation=space), None
-    icc = picture.metadata.icc
+        pixels, alpha = _over_white(pixels, alpha), None
     if icc is not None and not color.is_srgb(icc):
-        image = color.from_srgb(image, icc, depth=depth)
-    image = vips.with_depth(image, depth)
-    return image if alpha is None else image.bandjoin(vips.with_depth(alpha, depth))
+        pixels = color.from_srgb(pixels, icc, depth=depth)
+    image = vips.with_depth(vips.from_array(pixels), depth)
+    if alpha is None:
+        return image
+    return image.bandjoin(vips.with_depth(vips.from_array(alpha), depth))
+
+
+def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    bits = 8 * pixels.itemsize
+    white = 2**bits - 1
+    joined = vips.from_array(pixels).bandjoin(vips.with_depth(vips.from_array(alpha), bits))
+    return vips.to_array(joined.flatten(background=white, max_alpha=white))
 
 
 # -------------------------------------------------------------------- putting in place

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dit4sr_cli.core.errors import InputError, OutputError, UsageError
-from dit4sr_cli.core.settings import ModelSettings, OutputSettings, UpscaleSettings
+from dit4sr_cli.core.settings import (
+    MAX_SCALE,
+    MIN_SCALE,
+    ModelSettings,
+    OutputSettings,
+    UpscaleSettings,
+)
 from dit4sr_cli.imaging import formats
 
 if TYPE_CHECKING:
@@ -82,10 +88,16 @@ def plan_format(request: Request, target: Path | None, source_format: str = "png
 
 
 def check_size(picture: Picture, request: Request, format: str) -> None:
-    """Refuse a result that its format cannot hold, before it is computed."""
-    settings = request.upscale
+    """Refuse a result out of the model's range or its format's, before it is computed."""
     width, height = picture.width, picture.height
-    factor = settings.long_edge / max(width, height) if settings.long_edge else settings.scale
+    factor, edge = request.upscale.scale, request.upscale.long_edge
+    if edge is not None:
+        factor = edge / max(width, height)
+        if not MIN_SCALE <= factor <= MAX_SCALE:
+            raise UsageError(
+                f"--long-edge {edge} is {factor:.3g} times {picture.name} ({width}x{height}), "
+                f"and must be {MIN_SCALE:g} to {MAX_SCALE:g} times"
+            )
     formats.check_size(format, round(width * factor), round(height * factor))
 
 

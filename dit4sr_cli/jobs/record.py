@@ -32,8 +32,8 @@ class Outcome:
     tiles: int
     device: str
     dtype: str
-    prompt: str | None
-    negative_prompt: str | None
+    prompt: str
+    negative_prompt: str
     seconds: float
     warnings: tuple[str, ...]
 

@@ -86,22 +86,24 @@ def run(
 ) -> Outcome:
     """Enlarge one picture; nothing is written unless all of it succeeds."""
     from dit4sr_cli.imaging import reader
+    from dit4sr_cli.weights.resolve import resolve
 
     started = time.monotonic()
     warned: list[str] = []
     observe = _keeping_warnings(observe, warned)
 
-    # 1. Check where the result goes, before anyone waits for it.
+    # 1. Check the model's name and where the result goes, before anyone waits for it.
+    resolve(request.model.model)
     target = plan.plan_target(request)
     # 2. Read.
-    observe(events.PhaseStarted("read"))
+    observe(events.PhaseStarted("reading"))
     pages = reader.read(
         request.source, name=request.name, max_megapixels=request.output.max_megapixels
     )
     format = plan.plan_format(request, target, pages[0].format)
     pages = _fit(pages, request, format, observe)
     # 3. Load the model.
-    observe(events.PhaseStarted("load model"))
+    observe(events.PhaseStarted("loading the model"))
     upscaler = load(request.model)
     # 4. Upscale page by page, with alpha and metadata.
     results, records = [], []
@@ -110,7 +112,7 @@ def run(
         results.append(result)
         records.append(record)
     # 5. Write all pages at once, or none.
-    observe(events.PhaseStarted("write"))
+    observe(events.PhaseStarted("writing"))
     _write(results, target, request.output, format, stdout)
 
     return outcome_of(
@@ -128,13 +130,15 @@ def _fit(
     pages: Sequence[Picture], request: Request, format: str, observe: events.Observer
 ) -> list[Picture]:
     """Keep what the output format can hold, and say what it cannot."""
+    from dit4sr_cli.imaging import writer
+
     kept = list(pages)
     if len(kept) > 1 and not formats.can_hold_pages(format):
         kept = kept[:1]
         text = f"{request.name}: only the first of {len(pages)} pages is kept, {format} holds one"
         observe(events.Warned(text))
     for page in kept:
-        for text in page.warnings:
+        for text in (*page.warnings, *writer.losses(page, format)):
             observe(events.Warned(text))
         plan.check_size(page, request, format)
     return kept

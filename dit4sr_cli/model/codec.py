@@ -37,6 +37,8 @@ class BlockCodec(nn.Module):
 
     downscale = BLOCK
     channels = 3 * BLOCK * BLOCK
+    margin = 2
+    """Cells around a window that its decoding depends on: two 3 x 3 convolutions."""
     basis: Tensor
     refine_std: Tensor
 

@@ -13,33 +13,44 @@ from torch.utils.data import Dataset
 
 from dit4sr_cli.core.errors import InputError
 from dit4sr_cli.training.degrade import SCALE, degrade, degrade_lightly, from_pil, to_pil
+from dit4sr_cli.training.photos import Photo, read_manifest
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _CROP = 256
 _MAX_REDUCTION = 2.0
 
 
-def load_photographs(folder: Path, reduce: dict[str, int] | None = None) -> list[np.ndarray]:
-    """All photographs of a folder as uint8 [H, W, 3], each reduced by its factor (default 1).
+def load_photographs(folder: Path) -> list[np.ndarray]:
+    """All photographs of a folder as uint8 [H, W, 3]; those of the manifest cropped and reduced.
 
     Raises:
-        InputError: the folder holds no readable photograph that is large enough.
+        InputError: a file is damaged, or no photograph is large enough.
     """
-    factors = reduce or {}
+    known = {photo.name: photo for photo in read_manifest()}
     photographs = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-        try:
-            with Image.open(path) as image:
-                rgb = ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
-        factor = factors.get(path.name, 1)
-        rgb = rgb.reduce(factor) if factor > 1 else rgb
-        if min(rgb.size) >= _CROP:
-            photographs.append(np.asarray(rgb))
+        image = _load(path, known.get(path.name))
+        if min(image.size) >= _CROP:
+            photographs.append(np.asarray(image))
     if not photographs:
-        raise InputError(f"{folder}: no photograph of {_CROP} pixels or more in it")
+        raise InputError(
+            f"{folder}: no photograph of {_CROP} pixels or more in it",
+            hint="`dit4sr train photos FOLDER` fetches those the embedded model was made of",
+        )
     return photographs
+
+
+def _load(path: Path, photo: Photo | None) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            rgb = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if photo is None:
+        return rgb
+    if photo.crop is not None:
+        rgb = rgb.crop(photo.crop)
+    return rgb.reduce(photo.reduce)
 
 
 class TileDataset(Dataset[tuple[Tensor, Tensor]]):

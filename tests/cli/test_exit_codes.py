@@ -114,7 +114,8 @@ def test_a_file_where_a_folder_was_named(tmp_path, photo):
 
 def test_folder_that_cannot_be_written(photo):
     # Even root may not write there.
-    assert_refused(run_cli("upscale", photo, "-o", "/proc/out.png"), ExitCode.OUTPUT, "/proc")
+    done = run_cli("upscale", photo, "-o", "/proc/out.png", faults=["fake_model"])
+    assert_refused(done, ExitCode.OUTPUT, "/proc")
     assert_refused(run_cli("upscale", photo, "-o", "/proc/new/"), ExitCode.OUTPUT, "/proc/new")
 
 
@@ -263,3 +264,15 @@ def test_a_result_too_large_for_its_format_is_refused_at_once(tmp_path):
 def test_one_line_even_for_a_name_with_a_line_break(tmp_path):
     done = run_cli("upscale", tmp_path / "two\nlines\x1b[31m.jpg")
     assert_refused(done, ExitCode.INPUT, r"two\nlines\x1b[31m.jpg")
+
+
+@pytest.mark.parametrize("edge", ["10", "999"])
+def test_a_long_edge_out_of_range_is_refused_at_once(photo, edge):
+    done = run_cli("upscale", photo, "--long-edge", edge, faults=["crash"])
+    assert_refused(done, ExitCode.USAGE, "--long-edge", "24x16")
+
+
+def test_an_unknown_model_is_refused_at_once(photo):
+    done = run_cli("upscale", photo, "--model", "no-such-model", faults=["crash"])
+    assert_refused(done, ExitCode.MODEL, "no-such-model")
+    assert others(photo.parent, photo) == []

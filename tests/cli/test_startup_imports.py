@@ -62,8 +62,10 @@ def test_the_package_itself_imports_nothing_heavy():
     assert not {name.split(".")[0] for name in done.stdout.split()} & HEAVY
 
 
-@pytest.mark.parametrize("args", [["--help"], ["upscale", "--help"], ["--version"]], ids=" ".join)
-def test_help_takes_less_than_half_a_second(args):
+@pytest.mark.parametrize(
+    ("args", "limit"), [(["--help"], 0.5), (["--version"], 0.5), (["upscale", "--help"], 0.8)]
+)
+def test_help_is_quick(args, limit):
     def cpu_seconds() -> float:
         before = os.times()
         run_cli(*args)
@@ -71,4 +73,4 @@ def test_help_takes_less_than_half_a_second(args):
         used = after.children_user + after.children_system
         return used - before.children_user - before.children_system
 
-    assert min(cpu_seconds() for _ in range(3)) < 0.5
+    assert min(cpu_seconds() for _ in range(3)) < limit

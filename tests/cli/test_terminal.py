@@ -38,7 +38,7 @@ def run_on_terminal(*args, faults=(), env=None, columns=100, cwd=None) -> tuple[
             break
         shown += chunk
     os.close(parent)
-    return process.wait(), shown.decode()
+    return process.wait(), shown.decode().replace("\r\n", "\n")
 
 
 def upscale_slowly(tmp_path, photo, *args, **options):
@@ -52,21 +52,22 @@ def test_progress_by_tiles_with_time_left(tmp_path, photo):
     code, shown = upscale_slowly(tmp_path, photo)
     assert code == 0
     frames = shown.split("\r")
-    assert any("photo.jpg" in f and "load model" in f for f in frames)
-    assert any("restore" in f and "/2" in f and "left" in f for f in frames)
-    assert frames[-1].strip().endswith(" s")  # the bar is gone, the summary stands alone
+    assert any("photo.jpg" in f and "loading the model" in f for f in frames)
+    assert any("sampling" in f and "/2" in f and "left" in f for f in frames)
+    assert frames[-1].endswith(" s\n")  # the bar is gone, the summary stands alone
+    assert frames[-2].strip() == ""
 
 
 @pytest.mark.parametrize("flag", ["-q", "--json"])
 def test_no_progress_when_quiet_or_json(tmp_path, photo, flag):
     _, shown = upscale_slowly(tmp_path, photo, flag)
-    assert "restore" not in shown
+    assert "sampling" not in shown
     assert "%" not in shown
 
 
 def test_progress_fits_a_narrow_terminal(tmp_path, photo):
     _, shown = upscale_slowly(tmp_path, photo, columns=40)
-    frames = [f for f in shown.replace("\n", "\r").split("\r") if "restore" in f or "load" in f]
+    frames = [f for f in shown.replace("\n", "\r").split("\r") if "sampling" in f or "load" in f]
     assert frames
     assert max(map(len, frames)) <= 40
 

@@ -58,7 +58,7 @@ def test_a_panorama(tmp_path):
         (["--scale", "8"], (320, 240)),
         (["--long-edge", "111"], (111, 83)),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_other_sizes(tmp_path, args, size):
     source = images.save(tmp_path / "in.png", 40, 30)

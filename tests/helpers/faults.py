@@ -30,8 +30,8 @@ class Record:
     seconds: float
     input_size: tuple[int, int]
     output_size: tuple[int, int]
-    prompt: str | None
-    negative_prompt: str | None
+    prompt: str
+    negative_prompt: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Upscaler:
         height, width = image.shape[:2]
         factor = long_edge / max(width, height) if long_edge else scale
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        observe(events.PhaseStarted("restore", total=2))
+        observe(events.PhaseStarted("sampling", total=2))
         if settings.get("prompt"):
             observe(events.Warned("nano reads no prompt: --prompt is ignored"))
         observe(events.Advanced(1))
@@ -83,8 +83,8 @@ class Upscaler:
             seconds=0.1,
             input_size=input_size,
             output_size=output_size,
-            prompt=settings.get("prompt"),
-            negative_prompt=settings.get("negative_prompt"),
+            prompt=settings.get("prompt") or "",
+            negative_prompt=settings.get("negative_prompt") or "",
         )
 
 
@@ -159,15 +159,13 @@ def stubborn() -> None:
 
 
 def endless_write() -> None:
-    """Writing that never ends, after the temporary file was made."""
-    real_replace = os.replace
+    """A disk that never finishes, when the temporary file is all but complete."""
 
-    def wait(source, target, **kwargs):
+    def wait(descriptor):
         os.write(2, b"BEGUN\n")
         time.sleep(120)
-        real_replace(source, target, **kwargs)
 
-    os.replace = wait
+    os.fsync = wait
 
 
 def slow() -> None:

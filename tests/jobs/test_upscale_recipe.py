@@ -158,11 +158,11 @@ def test_events_and_warnings(tmp_path, photo):
     seen = []
     outcome = dit4sr_cli.upscale(photo, tmp_path / "o.png", prompt="a cat", observe=seen.append)
     phases = [event.phase for event in seen if isinstance(event, events.PhaseStarted)]
-    assert phases == ["read", "load model", "restore", "write"]
+    assert phases == ["reading", "loading the model", "sampling", "writing"]
     assert [e.message for e in seen if isinstance(e, events.Warned)] == list(outcome.warnings)
 
 
-def test_a_page_cut_off_is_named_once(tmp_path):
+def test_what_the_format_cannot_hold_is_said_once(tmp_path):
     picture = images.save(tmp_path / "in.png", mode="RGBA")
     outcome = dit4sr_cli.upscale(picture, tmp_path / "o.jpg")
     assert len(outcome.warnings) == 1

@@ -1,0 +1,69 @@
+"""Contact sheets for the eye: a row a picture, a column a method, every pixel at its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dit4sr_cli.evaluation.metrics import Image as Pixels
+
+_GAP = 4
+_LABEL_HEIGHT = 20
+_PAPER, _INK = (255, 255, 255), (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """One picture: what is shown of it, by column name; all cells have the same size."""
+
+    name: str
+    cells: Mapping[str, Pixels]
+
+
+def make_row(
+    name: str,
+    small: Pixels,
+    results: Mapping[str, Pixels],
+    reference: Pixels,
+    *,
+    crop: int | None = None,
+) -> SheetRow:
+    """Input (in squares), results and reference; `crop` keeps the middle of each."""
+    height, width = reference.shape[:2]
+    columns = {"input": nearest(small, (width, height)), **results, "reference": reference}
+    return SheetRow(name, {key: middle(value, crop).copy() for key, value in columns.items()})
+
+
+def nearest(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Enlarge to (width, height) so that the input's pixels show as squares."""
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
+
+
+def middle(pixels: Pixels, side: int | None) -> Pixels:
+    """The square in the middle, or as much of it as there is; None is everything."""
+    if side is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return pixels[top : top + side, left : left + side]
+
+
+def make_sheet(rows: Sequence[SheetRow]) -> Image.Image:
+    """All rows under one another, columns labelled above each row."""
+    columns = list(rows[0].cells)
+    cells = [cell for row in rows for cell in row.cells.values()]
+    step = max(cell.shape[1] for cell in cells) + _GAP
+    heights = [max(cell.shape[0] for cell in row.cells.values()) + _LABEL_HEIGHT for row in rows]
+    sheet = Image.new("RGB", (step * len(columns) - _GAP, sum(heights)), _PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    top = 0
+    for row, height in zip(rows, heights, strict=True):
+        for index, column in enumerate(columns):
+            label = f"{row.name}: {column}" if index == 0 else column
+            draw.text((index * step + 2, top + 3), label, fill=_INK, font=font)
+            sheet.paste(Image.fromarray(row.cells[column]), (index * step, top + _LABEL_HEIGHT))
+        top += height
+    return sheet

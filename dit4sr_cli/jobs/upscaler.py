@@ -1,0 +1,327 @@
+"""The public Upscaler: pictures in, pictures out, whatever model is behind it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dit4sr_cli.core import events
+from dit4sr_cli.core.errors import ModelError, UsageError
+from dit4sr_cli.core.settings import MAX_SCALE, MIN_SCALE, UpscaleSettings
+from dit4sr_cli.core.sizes import MULTIPLE, working_size
+from dit4sr_cli.core.types import ColorFix, Grid, StartPoint
+from dit4sr_cli.imaging.picture import Pixels
+from dit4sr_cli.imaging.resize import bicubic
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from dit4sr_cli.pipeline.components import Components
+    from dit4sr_cli.pipeline.restore import Sampling
+    from dit4sr_cli.weights.spec import ModelSpec
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """How a picture was made; sizes are (width, height)."""
+
+    model: str
+    steps: int
+    guidance: float
+    seed: int
+    start: str
+    color_fix: str
+    tile: int
+    overlap: int
+    tiles: int
+    device: str
+    dtype: str
+    seconds: float
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    prompt: str
+    negative_prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The picture and how it was made. `pixels` have the input's type and number of channels."""
+
+    pixels: Pixels
+    record: Record
+
+    @property
+    def image(self) -> Image:
+        """The picture for Pillow: 8 bits a channel, RGB or grey."""
+        from PIL import Image
+
+        pixels = self.pixels
+        if pixels.dtype == np.uint16:
+            pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+class Upscaler:
+    """A loaded model. `Upscaler.load().upscale(image).image.save("out.png")` is the whole of it."""
+
+    def __init__(self, components: Components, name: str) -> None:
+        self.components = components
+        self.name = name
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's defaults and needs."""
+        return self.components.spec
+
+    @classmethod
+    def load(
+        cls, model: str = "auto", device: str = "auto", dtype: str | torch.dtype | None = None
+    ) -> Upscaler:
+        """Load a model.
+
+        Args:
+            model: `auto`, `nano`, a name in the models folder, or a folder.
+            device: `auto`, `cuda`, `mps` or `cpu`.
+            dtype: `fp32`, `fp16`, `bf16` or a torch dtype; None: what suits the device.
+
+        Raises:
+            ModelError: the model is not there, or damaged.
+            UsageError: the device is not there.
+        """
+        from dit4sr_cli.pipeline.assemble import assemble
+        from dit4sr_cli.weights.resolve import resolve
+
+        found = resolve(model)
+        components = assemble(found.folder, device=device, precision=_precision(dtype))
+        return cls(components, found.name)
+
+    def upscale(
+        self,
+        image: Image | Pixels,
+        *,
+        scale: float | None = None,
+        long_edge: int | None = None,
+        prompt: str | None = None,
+        negative_prompt: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+        start: StartPoint | str | None = None,
+        color_fix: ColorFix | str | None = None,
+        tile: int | None = None,
+        overlap: int | None = None,
+        observe: events.Observer = events.ignore,
+    ) -> Result:
+        """Enlarge and restore a picture.
+
+        Args:
+            image: a Pillow image (read as RGB or grey), or uint8 or uint16 [H, W], [H, W, 1 or 3].
+            scale: 1 to 8; 4 if neither this nor `long_edge` is given.
+            long_edge: the result's longer side in pixels, in place of `scale`.
+            prompt, negative_prompt: for models with text encoders.
+            steps, guidance, start, color_fix, tile, overlap: None: as the model says; tiles are
+                in latent cells of 8 pixels.
+            seed: of the starting noise.
+            observe: hears of phases, tiles and warnings.
+
+        Raises:
+            UsageError: a setting makes no sense.
+        """
+        started = time.monotonic()
+        settings = UpscaleSettings(
+            scale=4.0 if scale is None else scale,
+            long_edge=long_edge,
+            steps=steps,
+            guidance=guidance,
+            seed=seed,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            start=None if start is None else StartPoint(start),
+            color_fix=None if color_fix is None else ColorFix(color_fix),
+            tile=tile,
+            overlap=overlap,
+        )
+        pixels = _as_pixels(image)
+        size = (pixels.shape[1], pixels.shape[0])
+        factor, output_size = _output_size(size, settings)
+        sampling = _sampling(self.spec, settings)
+        self._warn_ignored(settings, observe)
+        count = _Counter(observe)
+        work = _restore(self.components, pixels, factor, sampling, count)
+        result = bicubic(work, output_size) if _size(work) != output_size else work
+        record = Record(
+            model=self.name,
+            steps=sampling.steps,
+            guidance=sampling.guidance,
+            seed=seed,
+            start=sampling.start.value,
+            color_fix=sampling.color_fix.value,
+            tile=sampling.tiling.size,
+            overlap=sampling.tiling.overlap,
+            tiles=count.total // sampling.steps,
+            device=str(self.components.device),
+            dtype=str(self.components.dtype).removeprefix("torch."),
+            seconds=round(time.monotonic() - started, 3),
+            input_size=size,
+            output_size=output_size,
+            prompt=sampling.prompt,
+            negative_prompt=sampling.negative_prompt,
+        )
+        return Result(result, record)
+
+    def _warn_ignored(self, settings: UpscaleSettings, observe: events.Observer) -> None:
+        if self.spec.text:
+            return
+        given = {"prompt": settings.prompt, "negative prompt": settings.negative_prompt}
+        for name, value in given.items():
+            if value is not None:
+                observe(events.Warned(f"{self.name} reads no text: the {name} is ignored"))
+        if (settings.guidance or 0) > 1:
+            observe(events.Warned(f"{self.name} reads no text: guidance changes nothing"))
+
+
+class _Counter:
+    """Passes events on, and remembers how many tiles there were."""
+
+    def __init__(self, observe: events.Observer) -> None:
+        self.observe, self.total = observe, 0
+
+    def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.PhaseStarted) and event.total:
+            self.total = event.total
+        self.observe(event)
+
+
+def _restore(
+    components: Components,
+    pixels: Pixels,
+    scale: float,
+    sampling: Sampling,
+    observe: events.Observer,
+) -> Pixels:
+    """The restored picture at the size that the model works at, as [H, W, C] of the input's type."""
+    import torch
+
+    from dit4sr_cli.pipeline.restore import restore
+
+    spec = components.spec
+    size = _working_size(_size(pixels), scale, spec)
+    enlarged = _padded(bicubic(pixels, size), spec.min_cells * MULTIPLE)
+    image = torch.from_numpy(np.ascontiguousarray(enlarged.transpose(2, 0, 1)))
+    image = image.to(torch.float32).div_(np.iinfo(pixels.dtype).max)
+    restored = restore(components, image.expand(3, -1, -1), sampling, observe=observe)
+    return _from_unit(restored[:, : size[1], : size[0]], pixels)
+
+
+def _working_size(size: tuple[int, int], scale: float, spec: ModelSpec) -> tuple[int, int]:
+    if spec.native_scale:
+        return size[0] * spec.native_scale, size[1] * spec.native_scale
+    return working_size(size, scale, spec.process_size)
+
+
+def _padded(pixels: Pixels, shortest: int) -> Pixels:
+    """Mirrored at the right and bottom to multiples of 8, and to the smallest grid."""
+    height, width = pixels.shape[:2]
+    bottom = max(shortest, -(-height // MULTIPLE) * MULTIPLE) - height
+    right = max(shortest, -(-width // MULTIPLE) * MULTIPLE) - width
+    if not (bottom or right):
+        return pixels
+    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
+
+
+def _from_unit(image: torch.Tensor, like: Pixels) -> Pixels:
+    """[3, H, W] in 0..1 to [H, W, C] of the type and channels of `like`, rounded."""
+    import torch
+
+    if like.shape[2] == 1:
+        image = (image * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+    out = np.empty((image.shape[1], image.shape[2], image.shape[0]), like.dtype)
+    top = np.iinfo(like.dtype).max
+    for channel in range(image.shape[0]):
+        out[..., channel] = (image[channel] * top).round_().numpy()
+    return out
+
+
+def _as_pixels(image: Image | Pixels) -> Pixels:
+    """Any accepted picture as uint8 or uint16 [H, W, 1 or 3]."""
+    if not isinstance(image, np.ndarray):
+        grey = image.mode in ("1", "L", "LA")
+        image = np.asarray(image.convert("L" if grey else "RGB"))
+    pixels = image[..., None] if image.ndim == 2 else image
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3:
+        raise UsageError(f"a picture of type {pixels.dtype} and shape {image.shape} is not read")
+    if pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+        raise UsageError(f"a picture of shape {image.shape} is not read")
+    return pixels
+
+
+def _output_size(
+    size: tuple[int, int], settings: UpscaleSettings
+) -> tuple[float, tuple[int, int]]:
+    """The factor and the result's (width, height)."""
+    if settings.long_edge is None:
+        scale, what = settings.scale, "--scale"
+    else:
+        scale, what = settings.long_edge / max(size), "--long-edge"
+    if not MIN_SCALE <= scale <= MAX_SCALE:
+        raise UsageError(
+            f"{what}: a factor of {scale:.3g} is outside {MIN_SCALE:g} to {MAX_SCALE:g}",
+            hint=f"the picture is {size[0]}x{size[1]} pixels",
+        )
+    return scale, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+
+
+def _sampling(spec: ModelSpec, settings: UpscaleSettings) -> Sampling:
+    """The settings with the model's defaults filled in."""
+    from dit4sr_cli.pipeline.restore import Sampling
+    from dit4sr_cli.tiles.grid import Tiling
+
+    tile = _or(settings.tile, spec.tile)
+    overlap = settings.overlap
+    if overlap is None:
+        overlap = spec.overlap * tile // spec.tile
+    try:
+        tiling = Tiling(tile, overlap, Grid.EVEN)
+    except ValueError as error:
+        raise UsageError(f"--tile, --overlap: {error}") from error
+    sampling = Sampling(
+        steps=_or(settings.steps, spec.steps),
+        guidance=_or(settings.guidance, spec.guidance),
+        seed=settings.seed,
+        prompt=settings.prompt or "",
+        negative_prompt=settings.negative_prompt or "",
+        start=_or(settings.start, spec.start),
+        color_fix=_or(settings.color_fix, spec.color_fix),
+        tiling=tiling,
+    )
+    if sampling.steps < 1:
+        raise UsageError(f"--steps: {sampling.steps} is below 1")
+    if sampling.seed < 0:
+        raise UsageError(f"--seed: {sampling.seed} is below 0")
+    # Without text both halves of guidance are the same picture: one will do.
+    return sampling if spec.text else replace(sampling, guidance=1.0)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]
+
+
+def _precision(dtype: str | torch.dtype | None) -> str:
+    if dtype is None:
+        return "auto"
+    name = str(dtype).removeprefix("torch.")
+    names = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+    name = names.get(name, name)
+    if name not in ("auto", *names.values()):
+        raise ModelError(f"{dtype}: not a precision the models run in")
+    return name
