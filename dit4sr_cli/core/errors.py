@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code that says so; every error a user can cause is a Dit4srError."""
+"""What can go wrong, and the exit code that says so; what a user can cause is a Dit4srError."""
 
 from __future__ import annotations
 

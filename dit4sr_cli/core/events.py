@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A new phase of work on one picture; `total` counts its units (tiles x steps), 0 if unknown."""
+    """A new phase of work on one picture; `total` counts its units (tiles x steps), 0: unknown."""
 
     phase: str
     total: int = 0

@@ -1,6 +1,6 @@
 """Frozen settings with their defaults; the Python API, the command line and the docs read these.
 
-`None` means "as the model says": steps, guidance, start, colour fix and tiles belong to the weights.
+`None` means "as the model says": steps, guidance, start, colour fix and tiles are the weights' own.
 """
 
 from __future__ import annotations

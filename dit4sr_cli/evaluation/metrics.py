@@ -112,9 +112,9 @@ def _laplacian_energy(image: Image) -> float:
 
 
 def _stlpips(net: str) -> Measure:
+    module = _import("stlpips_pytorch.stlpips", f"stlpips ({net})")
     import torch
 
-    module = _import("stlpips_pytorch.stlpips", f"stlpips ({net})")
     network = module.LPIPS(net=net, variant="shift_tolerant", verbose=False)
 
     def measure(result: Image, reference: Image) -> float:
@@ -126,9 +126,8 @@ def _stlpips(net: str) -> Measure:
 
 
 def _piq(function: str) -> Measure:
-    import torch
-
     compute = getattr(_import("piq", function), function)
+    import torch
 
     def measure(result: Image, reference: Image) -> float:
         with torch.inference_mode():
@@ -154,7 +153,7 @@ def _import(module: str, metric: str) -> Any:
 def _tensor(image: Image) -> Any:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+    return torch.tensor(image).permute(2, 0, 1)[None].float() / 255
 
 
 # ---------------------------------------------------------------- by name

@@ -108,10 +108,9 @@ def _curve(tag: bytes) -> Pixels:
         raise ValueError("unknown kind of curve")
     (count,) = struct.unpack(">I", tag[8:12])
     values = np.frombuffer(tag[12 : 12 + 2 * count], ">u2")
-    if count == 0:
-        return _SCALE
-    if count == 1:
-        return _SCALE ** (float(values[0]) / 256)
+    if count <= 1:
+        gamma = float(values[0]) / 256 if count else 1.0
+        return np.power(_SCALE, gamma)
     return np.interp(_SCALE, np.linspace(0, 1, count), values / 65535)
 
 

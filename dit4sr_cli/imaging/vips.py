@@ -60,7 +60,9 @@ def with_depth(image: Image, depth: int) -> Image:
 
 def load(loader: str, data: object, **options: object) -> Image:
     """Open a file in memory: its header is read, its pixels when asked for."""
-    return pyvips.Operation.call(f"{loader}load_buffer", data, fail_on="error", **options)
+    return pyvips.Operation.call(
+        f"{loader}load_buffer", data, fail_on="error", access="sequential", **options
+    )
 
 
 def blob(image: Image, name: str, value: bytes) -> Image:

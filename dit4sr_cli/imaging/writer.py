@@ -70,15 +70,16 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: it exists, is a folder, or its folder is missing or not writable.
     """
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder", hint="name a file in it")
-    if _is_special(target):
-        return
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists already", hint="use --overwrite to replace it")
-    folder = target.resolve().parent
-    if not folder.is_dir():
-        raise OutputError(f"{target}: there is no folder {folder}", hint="create it first")
+    with _explained(target):
+        if target.is_dir():
+            raise OutputError(f"{target}: is a folder", hint="name a file in it")
+        if _is_special(target):
+            return
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target}: exists already", hint="use --overwrite to replace it")
+        folder = target.resolve().parent
+        if not folder.is_dir():
+            raise OutputError(f"{target}: there is no folder {folder}", hint="create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         hint = "check its permissions, or choose another with -o"
         raise OutputError(f"{target}: no permission to write in {folder}", hint=hint)
@@ -130,7 +131,6 @@ def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
         exif = info.exif and metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
         data = image.jpegsave_buffer(
             Q=quality,
-            optimize_coding=True,
             subsample_mode="off" if full_chroma else "on",
             keep="none",
         )

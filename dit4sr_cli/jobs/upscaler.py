@@ -124,10 +124,15 @@ class Upscaler:
             image: a Pillow image (read as RGB or grey), or uint8 or uint16 [H, W], [H, W, 1 or 3].
             scale: 1 to 8; 4 if neither this nor `long_edge` is given.
             long_edge: the result's longer side in pixels, in place of `scale`.
-            prompt, negative_prompt: for models with text encoders.
-            steps, guidance, start, color_fix, tile, overlap: None: as the model says; tiles are
-                in latent cells of 8 pixels.
+            prompt: what the picture shows; for models with text encoders.
+            negative_prompt: what to lead away from; for models with text encoders.
+            steps: of the sampler. For this and what follows, None is as the model says.
+            guidance: classifier-free guidance.
             seed: of the starting noise.
+            start: `noise` or `lr`.
+            color_fix: `adain`, `wavelet` or `none`.
+            tile: side of the sampler's tiles in latent cells of 8 pixels.
+            overlap: of the tiles, in latent cells.
             observe: hears of phases, tiles and warnings.
 
         Raises:
@@ -205,7 +210,7 @@ def _restore(
     sampling: Sampling,
     observe: events.Observer,
 ) -> Pixels:
-    """The restored picture at the size that the model works at, as [H, W, C] of the input's type."""
+    """The restored picture at the size the model works at, as [H, W, C] of the input's type."""
     import torch
 
     from dit4sr_cli.pipeline.restore import restore
@@ -261,9 +266,7 @@ def _as_pixels(image: Image | Pixels) -> Pixels:
     return pixels
 
 
-def _output_size(
-    size: tuple[int, int], settings: UpscaleSettings
-) -> tuple[float, tuple[int, int]]:
+def _output_size(size: tuple[int, int], settings: UpscaleSettings) -> tuple[float, tuple[int, int]]:
     """The factor and the result's (width, height)."""
     if settings.long_edge is None:
         scale, what = settings.scale, "--scale"

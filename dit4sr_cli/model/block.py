@@ -67,24 +67,20 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Feed text [B, M, D] forward."""
-        out: Tensor = self.net[2](self.net[0](x))
-        return out
+        return self.net[2](self.net[0](x))
 
     def inject(self, image: Tensor, grid: tuple[int, int], *, need_lr: bool = True) -> Tensor:
         """Feed [X; L] forward on its h x w grid; only X comes back without `need_lr`."""
         x, lr = self.net[0](image).chunk(2, dim=1)
         x = x + self.injection_scale * self._injected(lr, grid)
-        out: Tensor = self.net[2](torch.cat([x, lr], dim=1) if need_lr else x)
-        return out
+        return self.net[2](torch.cat([x, lr], dim=1) if need_lr else x)
 
     def _injected(self, lr: Tensor, grid: tuple[int, int]) -> Tensor:
         if hasattr(self, "control_conv"):
             plane = lr.transpose(1, 2).unflatten(2, grid)
-            out: Tensor = self.control_conv(plane).flatten(2).transpose(1, 2)
-            return out
+            return self.control_conv(plane).flatten(2).transpose(1, 2)
         if hasattr(self, "control_linear"):
-            linear: Tensor = self.control_linear(lr)
-            return linear
+            return self.control_linear(lr)
         return torch.zeros_like(lr)
 
 
@@ -133,5 +129,4 @@ class Block(nn.Module):
 
     def _feed_text(self, text: Tensor, modulation: list[Tensor]) -> Tensor:
         shift, scale, gate = modulation
-        out: Tensor = text + gate * self.ff_context(modulated(normed(text), shift, scale))
-        return out
+        return text + gate * self.ff_context(modulated(normed(text), shift, scale))

@@ -1,6 +1,6 @@
 """nano's codec: images to latents and back, the interface that the SD3 VAE is adapted to.
 
-Shapes: B batch, H W pixels, h w = H/8 W/8 latent cells, C = 192 channels (8 x 8 pixels of 3 colours).
+Shapes: B batch, H W pixels, h w = H/8 W/8 latent cells, C = 192 channels (8 x 8 RGB pixels).
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class BlockCodec(nn.Module):
             self.refine_mid = nn.Conv2d(config.refine_width, config.refine_width, 3, padding=1)
             self.refine_out = nn.Conv2d(config.refine_width, self.channels, 1)
             nn.init.zeros_(self.refine_out.weight)
-            nn.init.zeros_(self.refine_out.bias)
 
     def encode(self, images: Tensor) -> Tensor:
         """Map images [B, 3, H, W] in -1..1, H and W multiples of 8, to latents [B, C, h, w]."""

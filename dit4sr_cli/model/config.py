@@ -1,4 +1,4 @@
-"""The transformer's configuration: the published fields, and a switch for each ablation of the paper."""
+"""The transformer's configuration: published fields, and a switch for each ablation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TransformerConfig:
 
     Args:
         wiring: where the control key comes from: `r1` from the LR stream, `legacy` from the image
-            stream's key normed twice, as the q and f weights were trained. A property of the weights.
+            stream's key normed twice, as the q and f weights were trained.
         control_attention: `joint`: LR tokens attend with image and text; `separate`: only to
             themselves (ablation A).
         lr_residual: add LR tokens past the attention (off: ablation B).
@@ -84,7 +84,7 @@ class TransformerConfig:
         if unknown:
             raise ValueError(f"unknown transformer config key {unknown[0]!r}")
         if given.get("out_channels") is None:
-            given["out_channels"] = given.get("in_channels", cls.in_channels)
+            given["out_channels"] = given.get("in_channels", 16)
         given["dual_attention_layers"] = tuple(given.get("dual_attention_layers") or ())
         return cls(**given)
 

@@ -16,7 +16,9 @@ class PatchEmbed(nn.Module):
 
     pos_embed: Tensor
 
-    def __init__(self, channels: int, width: int, patch: int, max_size: int, base_size: int) -> None:
+    def __init__(
+        self, channels: int, width: int, patch: int, max_size: int, base_size: int
+    ) -> None:
         super().__init__()
         self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
         self.max_size = max_size
@@ -26,7 +28,7 @@ class PatchEmbed(nn.Module):
         """Embed [B, C, H, W] latents as [B, N, D] tokens."""
         grid = self.proj(latents)
         h, w = grid.shape[-2:]
-        tokens: Tensor = grid.flatten(2).transpose(1, 2)
+        tokens = grid.flatten(2).transpose(1, 2)
         return tokens + self.positions(h, w).to(tokens.dtype)
 
     def positions(self, h: int, w: int) -> Tensor:
@@ -68,8 +70,7 @@ class TwoLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, inputs] to [B, D]."""
         hidden = nn.functional.silu(self.linear_1(x))
-        out: Tensor = self.linear_2(hidden)
-        return out
+        return self.linear_2(hidden)
 
 
 class TimeTextEmbed(nn.Module):
@@ -85,8 +86,7 @@ class TimeTextEmbed(nn.Module):
     def forward(self, timestep: Tensor, pooled: Tensor) -> Tensor:
         """Map timesteps [B] and pooled text [B, P] to [B, D]."""
         waves = _timestep_waves(timestep, self.frequencies).to(pooled.dtype)
-        out: Tensor = self.timestep_embedder(waves) + self.text_embedder(pooled)
-        return out
+        return self.timestep_embedder(waves) + self.text_embedder(pooled)
 
 
 def _timestep_waves(timestep: Tensor, channels: int) -> Tensor:

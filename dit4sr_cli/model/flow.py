@@ -1,4 +1,4 @@
-"""Flow matching: the noise schedule, the start, the Euler step and guidance; functions of tensors."""
+"""Flow matching: noise schedule, start, Euler step and guidance, as functions of tensors."""
 
 from __future__ import annotations
 

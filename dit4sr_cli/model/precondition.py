@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class ResidualPreconditioner(nn.Module):
-    """Scales of the wrapped network; buffers, measured on the training data, saved with the weights."""
+    """Scales of the wrapped network, measured on the training data and saved with the weights."""
 
     residual_std: Tensor
     lr_mean: Tensor
@@ -34,9 +34,7 @@ class ResidualPreconditioner(nn.Module):
         x = (1 - s) * std * residual_t / variance
         return x, (lr - _channels(self.lr_mean)) / _channels(self.lr_std)
 
-    def clean_latents(
-        self, output: Tensor, noisy: Tensor, lr: Tensor, timestep: Tensor
-    ) -> Tensor:
+    def clean_latents(self, output: Tensor, noisy: Tensor, lr: Tensor, timestep: Tensor) -> Tensor:
         """The network's estimate of x0 from its raw output, [B, C, H, W]."""
         s, std, variance = self._levels(timestep)
         residual_t = noisy - (1 - s) * lr

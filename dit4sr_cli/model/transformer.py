@@ -73,9 +73,7 @@ class MMDiTControl(nn.Module):
             return self.network(noisy_latents, lr_latents, *conditioning).to(noisy_latents.dtype)
         x, lr = self.preconditioner.inputs(noisy_latents, lr_latents, timestep)
         output = self.network(x, lr, *conditioning)
-        velocity: Tensor = self.preconditioner.velocity(
-            output, noisy_latents, lr_latents, timestep
-        )
+        velocity = self.preconditioner.velocity(output, noisy_latents, lr_latents, timestep)
         return velocity.to(noisy_latents.dtype)
 
     def network(

@@ -46,9 +46,7 @@ def assemble(
     return Components(spec, transformer, codec, text, target, dtype)
 
 
-def _load_codec(
-    folder: Path, spec: ModelSpec, device: torch.device, dtype: torch.dtype
-) -> Codec:
+def _load_codec(folder: Path, spec: ModelSpec, device: torch.device, dtype: torch.dtype) -> Codec:
     if spec.codec == "block":
         return load_block_codec(folder / "codec", device=device)
     from dit4sr_cli.pipeline.vae import load_vae
@@ -64,15 +62,8 @@ def _load_text(
     dtype: torch.dtype,
 ) -> Encoder:
     if not spec.text:
-        null = null_conditioning(transformer)
+        null = Conditioning.null(transformer.config)
         return lambda prompt, negative: (null, null)
     from dit4sr_cli.pipeline.text import load_text_encoders
 
     return load_text_encoders(folder, device=device, dtype=dtype)
-
-
-def null_conditioning(transformer: Transformer) -> Conditioning:
-    """What stands for text in a model without text encoders; as in `training.loss`."""
-    config = transformer.config
-    tokens = torch.eye(config.joint_attention_dim)[None]
-    return Conditioning(tokens, torch.zeros(1, config.pooled_projection_dim))

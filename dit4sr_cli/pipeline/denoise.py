@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
 from dit4sr_cli.core.types import Box, StartPoint
+from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, euler_step, guided, sigmas, start_latents
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.tiles.blend import blended, cut
@@ -25,6 +28,15 @@ class Conditioning:
 
     prompt_embeds: Tensor
     pooled_prompt_embeds: Tensor
+
+    @classmethod
+    def null(cls, config: TransformerConfig) -> Conditioning:
+        """What stands for text in a model without text encoders: one token a channel.
+
+        One-hot tokens pick the columns of the context embedder, which are learned.
+        """
+        tokens = torch.eye(config.joint_attention_dim)[None]
+        return cls(tokens, torch.zeros(1, config.pooled_projection_dim))
 
     def to(self, like: Tensor) -> Conditioning:
         """The same on another tensor's device."""
@@ -87,21 +99,27 @@ def denoise(
         finished += count
         observe(Advanced(finished))
 
-    for sigma, following in zip(levels, levels[1:], strict=False):
-
-        def predict(some: Sequence[Box], sigma: float = sigma) -> Tensor:
-            return _velocity(transformer, latents, lr_latents, some, sigma, halves, guidance)
-
+    for sigma, following in pairwise(levels):
+        predict = partial(
+            _velocity,
+            transformer=transformer,
+            latents=latents,
+            lr_latents=lr_latents,
+            sigma=sigma,
+            halves=halves,
+            guidance=guidance,
+        )
         blended(predict, boxes, velocity, grid=tiling.grid, batch=batch, after=advance)
         latents = euler_step(latents, velocity, sigma, following)
     return latents
 
 
 def _velocity(
+    boxes: Sequence[Box],
+    *,
     transformer: MMDiTControl,
     latents: Tensor,
     lr_latents: Tensor,
-    boxes: Sequence[Box],
     sigma: float,
     halves: Sequence[Conditioning],
     guidance: float,
@@ -117,4 +135,5 @@ def _velocity(
     ).float()
     if parts == 1:
         return velocity
-    return guided(*velocity.chunk(2), guidance)
+    for_prompt, against = velocity.chunk(2)
+    return guided(for_prompt, against, guidance)

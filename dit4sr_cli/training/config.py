@@ -61,8 +61,6 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     seed: int = 0
-    initial: str = ""
-    """Folder of a model to start from; empty: from scratch."""
 
 
 def read_config(path: Path) -> TrainConfig:

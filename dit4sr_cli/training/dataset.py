@@ -1,4 +1,4 @@
-"""Photographs to training tiles: sample i is a function of the seed and i, so runs can be resumed."""
+"""Photographs to training tiles: sample i is a function of the seed and i, so runs can resume."""
 
 from __future__ import annotations
 

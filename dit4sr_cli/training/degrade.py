@@ -85,9 +85,7 @@ def from_pil(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
-def _one_pass(
-    image: Tensor, settings: Pass, size: tuple[int, int], generator: Generator
-) -> Tensor:
+def _one_pass(image: Tensor, settings: Pass, size: tuple[int, int], generator: Generator) -> Tensor:
     if _chance(settings.blur_probability, generator):
         image = filtered(image, random_kernel(settings.sigma, generator))
     image = _resized(image, size, generator)
@@ -215,4 +213,5 @@ def _chance(probability: float, generator: Generator) -> bool:
 
 
 def _choose(weights: tuple[float, ...], generator: Generator) -> int:
-    return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=generator))
+    odds = torch.tensor(weights, dtype=torch.float64)
+    return int(torch.multinomial(odds, 1, generator=generator))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.utils.data import DataLoader
 
-from dit4sr_cli.core.errors import Dit4srError
+from dit4sr_cli.core.errors import Dit4srError, InputError
 from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training import checkpoint
@@ -56,9 +57,10 @@ def train(
     output: Path,
     *,
     observe: Callable[[Progress], None],
-    save_every: int = 200,
-    validate_every: int = 400,
+    initial: Mapping[str, Any] | None = None,
     stop_after: int | None = None,
+    save_every: int = 100,
+    validate_every: int = 200,
 ) -> Networks:
     """Train, or go on from `output`'s checkpoint; returns the averaged networks.
 
@@ -72,8 +74,7 @@ def train(
     optimizer = _optimizer(networks, config.optimizer)
     state = checkpoint.load(output)
     if state is None:
-        initialise(networks, config)
-        measure_statistics(networks, _dataset(config, training, length=64))
+        _start(networks, config, training, initial)
         average.load_state_dict(networks.state_dict())
         step = 0
     else:
@@ -100,6 +101,22 @@ def train(
     return average
 
 
+def _start(
+    networks: Networks,
+    config: TrainConfig,
+    photographs: Sequence[np.ndarray],
+    initial: Mapping[str, Any] | None,
+) -> None:
+    if initial is None:
+        initialise(networks, config)
+        measure_statistics(networks, _dataset(config, photographs, length=64))
+        return
+    try:
+        networks.load_state_dict(initial)
+    except RuntimeError as error:
+        raise InputError("the initial weights are of another architecture") from error
+
+
 def _train_step(
     networks: Networks,
     optimizer: torch.optim.Optimizer,
@@ -109,9 +126,7 @@ def _train_step(
     step: int,
 ) -> dict[str, float]:
     generator = Generator().manual_seed(config.seed * 7_368_787 + step)
-    parts = losses(
-        networks.transformer, networks.codec, original, enlarged, config.loss, generator
-    )
+    parts = losses(networks.transformer, networks.codec, original, enlarged, config.loss, generator)
     total = parts.pixel + parts.flow + config.loss.texture_weight * parts.texture
     if not torch.isfinite(total):
         raise Dit4srError(
@@ -199,9 +214,15 @@ def _batches(
         sampler=range(start * crops, end * crops),
         num_workers=1,
         prefetch_factor=4,
+        worker_init_fn=_ignore_interrupt,
     )
     for original, enlarged in loader:
         yield _to_signed(original.flatten(0, 1)), _to_signed(enlarged.flatten(0, 1))
+
+
+def _ignore_interrupt(worker: int) -> None:
+    """Ctrl-C is for the main process, which then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _to_signed(image: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.pipeline.denoise import Conditioning
 from dit4sr_cli.training.config import LossConfig
 
 LEVEL_MEAN, LEVEL_STD = 0.6, 1.0
@@ -31,11 +32,9 @@ class Losses:
     restored: Tensor
 
 
-def null_conditioning(model: MMDiTControl, batch: int) -> tuple[Tensor, Tensor]:
-    """Conditioning of a model without text: one-hot tokens, so the embedder's columns are learned."""
-    width = model.config.joint_attention_dim
-    tokens = torch.eye(width).expand(batch, width, width)
-    return tokens, torch.zeros(batch, model.config.pooled_projection_dim)
+def _null_conditioning(model: MMDiTControl, batch: int) -> tuple[Tensor, Tensor]:
+    null = Conditioning.null(model.config)
+    return null.prompt_embeds.expand(batch, -1, -1), null.pooled_prompt_embeds.expand(batch, -1)
 
 
 def regress(model: MMDiTControl, lr_latents: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ def regress(model: MMDiTControl, lr_latents: Tensor) -> Tensor:
     batch = lr_latents.shape[0]
     timestep = torch.full((batch,), 1000.0)
     noise = torch.zeros_like(lr_latents)
-    return noise - model(noise, lr_latents, timestep, *null_conditioning(model, batch))
+    return noise - model(noise, lr_latents, timestep, *_null_conditioning(model, batch))
 
 
 def losses(
@@ -73,7 +72,7 @@ def _flow_loss(model: MMDiTControl, clean: Tensor, lr: Tensor, generator: Genera
     s = torch.sigmoid(LEVEL_MEAN + LEVEL_STD * normal)[:, None, None, None]
     noise = torch.randn(clean.shape, generator=generator)
     noisy = (1 - s) * clean + s * noise
-    velocity = model(noisy, lr, s.flatten() * 1000, *null_conditioning(model, batch))
+    velocity = model(noisy, lr, s.flatten() * 1000, *_null_conditioning(model, batch))
     error = (noisy - s * velocity - clean) ** 2
     return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
 

@@ -1,4 +1,4 @@
-"""Reads safetensors folders in the diffusers layout; pickles are refused by never being looked for."""
+"""Reads safetensors folders in the diffusers layout; pickles are never looked for."""
 
 from __future__ import annotations
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import piexif
-import pytest
 from PIL import Image
 
 XMP = (
@@ -81,9 +83,8 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     for name, value in tags.items():
         table += name + struct.pack(">II", start + len(body), len(value))
         body += value + b"\0" * (-len(value) % 4)
-    head = struct.pack(
-        ">I4sI4s4s4s", 128 + len(table) + len(body), b"", 0x02100000, b"mntr", space, b"XYZ "
-    )
+    length = 128 + len(table) + len(body)
+    head = struct.pack(">I4sI4s4s4s", length, b"", 0x02100000, b"mntr", space, b"XYZ ")
     head += struct.pack(">6H4s", 2020, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28
     head += _xyz(0.9642, 1.0, 0.8249)[8:]
     return head.ljust(128, b"\0") + table + body
@@ -112,15 +113,20 @@ PROPHOTO = rgb_profile(
 GREY_18 = _profile(b"GRAY", {b"kTRC": _gamma(1.8)})
 
 
-@pytest.fixture(scope="session")
-def display_p3() -> bytes:
-    import pyvips
-
-    return bytes(pyvips.Image.profile_load("p3"))
-
-
-@pytest.fixture(scope="session")
-def srgb() -> bytes:
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+def as_nobody(folder: Path, action: Callable[[], bool]) -> bool:
+    """What an action answers in a child process without rights, which may enter the folder."""
+    for parent in (folder, *folder.parents):
+        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o005)
+    child = os.fork()
+    if child == 0:
+        code = 9
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            code = 0 if action() else 8
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

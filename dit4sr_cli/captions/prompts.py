@@ -1,0 +1,19 @@
+"""The texts that the released weights were tuned with, and how a caption becomes a prompt."""
+
+from __future__ import annotations
+
+QUALITY_SUFFIX = (
+    "Cinematic, hyper sharpness, highly detailed, perfect without deformations, camera, hyper"
+    " detailed photo - realistic maximum detail, 32k, Color Grading, ultra HD, extreme meticulous"
+    " detailing, skin pore detailing. "
+)
+NEGATIVE_PROMPT = (
+    "motion blur, noisy, dotted, bokeh, pointed, CG Style, 3D render, unreal engine, blurring,"
+    " dirty, messy, worst quality, low quality, frames, watermark, signature, jpeg artifacts,"
+    " deformed, lowres, chaotic"
+)
+
+
+def compose(caption: str) -> str:
+    """The final prompt: what is in the picture, then how it should look."""
+    return f"{caption} {QUALITY_SUFFIX}" if caption else QUALITY_SUFFIX
