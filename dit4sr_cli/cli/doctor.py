@@ -42,8 +42,10 @@ def _versions() -> dict[str, str]:
 
 
 def _device() -> dict[str, Any]:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # what a doctor is called for
+        return {"kind": "none", "problem": f"torch cannot be imported: {error}"}
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         return {

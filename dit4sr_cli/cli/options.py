@@ -43,11 +43,11 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Write png, jpeg, tiff, webp... [default: by the output's name]",
+        help="Write png, jpeg, tiff, webp or avif. [default: by the output's name]",
     ),
 ]
 Quality = Annotated[
-    int, typer.Option(min=1, max=100, metavar="1..100", help="Quality of JPEG and WebP.")
+    int, typer.Option(min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP and AVIF.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 MaxMegapixels = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,16 +152,36 @@ def _decode_pillow(kind: str, data: memoryview, admit: Admit) -> Decoded:
         mode = {"1": "bilevel", "P": "palette", "CMYK": "cmyk"}.get(image.mode, "")
         exif, notes = _exif(image.info.get("exif"))
         info = Metadata(exif, None, None, image.info.get("icc_profile"), image.info.get("dpi"))
-        if image.mode in ("1", "P"):
-            has_alpha = "transparency" in image.info
-            target = "L" if mode == "bilevel" else "RGBA" if has_alpha else "RGB"
-            array = np.array(image.convert(target))
-        else:
-            array = np.array(image)
-    array = array if array.ndim == 3 else array[..., None]
+        array = _pillow_array(image)
+    bits = _announced_bits(kind, bytes(data[:4096]))
+    if bits > 8 and array.dtype == np.uint8:
+        notes += (f"{bits} bits a channel: read as 8",)
     array, rescaled = _to_unsigned(array)
     channels = 4 if mode == "cmyk" else 1 if array.shape[2] < 3 else 3
     return Decoded(array, channels, mode or _MODES[channels], info, warnings=notes + rescaled)
+
+
+def _pillow_array(image: PillowImage.Image) -> Pixels:
+    if image.mode in ("1", "P"):
+        has_alpha = "transparency" in image.info
+        target = "L" if image.mode == "1" else "RGBA" if has_alpha else "RGB"
+        array = np.array(image.convert(target))
+    else:
+        array = np.array(image)
+        if image.format == "PPM" and image.mode == "I":  # what Pillow makes of 16-bit grey
+            array = array.astype(np.uint16)
+    return array if array.ndim == 3 else array[..., None]
+
+
+def _announced_bits(kind: str, head: bytes) -> int:
+    """Bits a channel that the header tells of: Pillow cuts colour down to 8 without a word."""
+    if kind == "pnm" and head[1:2] in b"2356":
+        numbers = re.sub(rb"#[^\n]*", b"", head).split(maxsplit=4)
+        return int(numbers[3]).bit_length()
+    start = head.find(b"\xff\x4f\xff\x51")  # JPEG 2000 codestream, then its SIZ segment
+    if kind == "jp2" and 0 <= start < len(head) - 42:
+        return (head[start + 42] & 0x7F) + 1
+    return 8
 
 
 @contextmanager

@@ -93,7 +93,8 @@ def run(
     observe = _keeping_warnings(observe, warned)
 
     # 1. Check the model's name and where the result goes, before anyone waits for it.
-    resolve(request.model.model)
+    found = resolve(request.model.model)
+    observe(events.Noted(f"model {found.name}: {found.folder} ({found.rule})"))
     target = plan.plan_target(request)
     # 2. Read.
     observe(events.PhaseStarted("reading"))
@@ -107,8 +108,9 @@ def run(
     upscaler = load(request.model)
     # 4. Upscale page by page, with alpha and metadata.
     results, records = [], []
-    for page in pages:
-        result, record = _enlarge(page, upscaler, request.upscale, observe)
+    for number, page in enumerate(pages, start=1):
+        told = observe if len(pages) == 1 else _on_page(observe, number, len(pages))
+        result, record = _enlarge(page, upscaler, request.upscale, told)
         results.append(result)
         records.append(record)
     # 5. Write all pages at once, or none.
@@ -138,6 +140,8 @@ def _fit(
         text = f"{request.name}: only the first of {len(pages)} pages is kept, {format} holds one"
         observe(events.Warned(text))
     for page in kept:
+        size = f"{page.width}x{page.height}"
+        observe(events.Noted(f"{page.name}: {page.format} {size}, {page.mode}, {page.bits} bits"))
         for text in (*page.warnings, *writer.losses(page, format)):
             observe(events.Warned(text))
         plan.check_size(page, request, format)
@@ -159,7 +163,10 @@ def _enlarge(
         software=f"dit4sr {__version__} ({upscaler.name})",
         thumbnail=metadata.make_thumbnail(result.pixels),
     )
-    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), result.record
+    record = result.record
+    tiles = f"{record.tiles} tiles of {record.tile} cells, {record.overlap} overlapping"
+    observe(events.Noted(f"{record.device}, {record.dtype}, {tiles}, {record.seconds:.1f} s"))
+    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
 
 
 def _write(
@@ -180,6 +187,15 @@ def _write(
         raise OutputError("there is no standard output to write to", hint="name an output file")
     stdout.write(writer.encode(pages, format=format, quality=settings.quality))
     stdout.flush()
+
+
+def _on_page(observe: events.Observer, number: int, total: int) -> events.Observer:
+    def tell(event: events.Event) -> None:
+        if isinstance(event, events.PhaseStarted):
+            event = replace(event, phase=f"page {number} of {total}, {event.phase}")
+        observe(event)
+
+    return tell
 
 
 def _keeping_warnings(observe: events.Observer, warned: list[str]) -> events.Observer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT, compose
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, UsageError
 from dit4sr_cli.core.settings import MAX_SCALE, MIN_SCALE, UpscaleSettings
@@ -297,8 +298,8 @@ def _sampling(spec: ModelSpec, settings: UpscaleSettings) -> Sampling:
         steps=_or(settings.steps, spec.steps),
         guidance=_or(settings.guidance, spec.guidance),
         seed=settings.seed,
-        prompt=settings.prompt or "",
-        negative_prompt=settings.negative_prompt or "",
+        prompt=compose(settings.prompt or "") if spec.text else "",
+        negative_prompt=_or(settings.negative_prompt, NEGATIVE_PROMPT) if spec.text else "",
         start=_or(settings.start, spec.start),
         color_fix=_or(settings.color_fix, spec.color_fix),
         tiling=tiling,

@@ -51,7 +51,8 @@ class BlockCodec(nn.Module):
             self.refine_in = nn.Conv2d(self.channels, config.refine_width, 3, padding=1)
             self.refine_mid = nn.Conv2d(config.refine_width, config.refine_width, 3, padding=1)
             self.refine_out = nn.Conv2d(config.refine_width, self.channels, 1)
-            nn.init.zeros_(self.refine_out.weight)
+            for parameter in self.refine_out.parameters():
+                nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
         """Map images [B, 3, H, W] in -1..1, H and W multiples of 8, to latents [B, C, h, w]."""

@@ -28,7 +28,6 @@ from transformers import (
 from transformers.utils import logging
 
 from dit4sr_cli.core.errors import ModelError
-from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline.components import Encoder
 from dit4sr_cli.pipeline.denoise import Conditioning
 from dit4sr_cli.weights.reader import read_json
@@ -89,10 +88,7 @@ def load_text_encoders(folder: Path, *, device: torch.device, dtype: torch.dtype
             (tokens,) = _run(t5, _t5_outputs, texts, device, dtype)
         states = pad(states, (0, width - states.shape[-1]))
         embeds = torch.cat([states, tokens], dim=1)
-        positive, avoided = (
-            Conditioning(embeds[i : i + 1].clone(), pooled[i : i + 1]) for i in range(2)
-        )
-        return positive, avoided
+        return Conditioning(embeds[:1], pooled[:1]), Conditioning(embeds[1:], pooled[1:])
 
     return lru_cache(maxsize=CACHED_PAIRS)(encode)
 
@@ -209,32 +205,28 @@ def _variant(folder: Path) -> str | None:
     found = [_WEIGHTS.fullmatch(path.name) for path in sorted(folder.glob("*.safetensors"))]
     variants = [match["variant"] for match in found if match]
     if not variants:
-        raise ModelError(
-            f"{folder}: no .safetensors weights in this folder", hint="fetch it again"
-        )
+        raise ModelError(f"{folder}: no .safetensors weights in this folder", hint="fetch it again")
     return None if None in variants else variants[0]
 
 
 def _text_width(folder: Path, clips: Sequence[_Part], t5: _Part | None) -> int:
     """The transformer's text width D, once the encoders are known to fit it."""
-    config = read_json(folder / "transformer" / "config.json")
-    width = int(config.get("joint_attention_dim", TransformerConfig.joint_attention_dim))
-    pooled = config.get("pooled_projection_dim", TransformerConfig.pooled_projection_dim)
-    made = sum(_config_number(clip, "projection_dim") for clip in clips)
+    width = _config_number(folder / "transformer", "joint_attention_dim")
+    pooled = _config_number(folder / "transformer", "pooled_projection_dim")
+    made = sum(_config_number(clip.model, "projection_dim") for clip in clips)
     if made != pooled:
         raise ModelError(
             f"{folder}: the text encoders pool to {made} channels, the transformer takes {pooled}"
         )
-    if t5 is not None and (made := _config_number(t5, "d_model")) != width:
+    if t5 is not None and (made := _config_number(t5.model, "d_model")) != width:
         raise ModelError(f"{t5.model}: makes {made} channels, the transformer takes {width}")
     return width
 
 
-def _config_number(part: _Part, key: str) -> int:
-    path = part.model / "config.json"
-    value = read_json(path).get(key)
+def _config_number(folder: Path, key: str) -> int:
+    value = read_json(folder / "config.json").get(key)
     if not isinstance(value, int):
-        raise ModelError(f"{path}: no {key}", hint="is this the config of a text encoder?")
+        raise ModelError(f"{folder / 'config.json'}: no {key}", hint="is this the right folder?")
     return value
 
 

@@ -54,7 +54,7 @@ def load_vae(folder: Path, *, device: torch.device, dtype: torch.dtype) -> VaeCo
     Args:
         folder: with `config.json` and safetensors.
         device: where it computes.
-        dtype: of the transformer; the VAE computes in float32 whatever it is (see below).
+        dtype: of the transformer; the VAE computes in float32 whatever it is.
 
     Raises:
         ModelError: files are missing or damaged, or are not of such a VAE.
@@ -67,20 +67,19 @@ def load_vae(folder: Path, *, device: torch.device, dtype: torch.dtype) -> VaeCo
     vae = _build(folder)
     # float16 overflows in the decoder, and bfloat16 has fewer steps than a picture has grey
     # levels: float32, so that what is written is what the latents say.
-    del dtype
     return VaeCodec(vae.requires_grad_(False).to(device=device, dtype=torch.float32).eval())
 
 
 def _build(folder: Path) -> AutoencoderKL:
     path = folder / "config.json"
     config = {key: value for key, value in read_json(path).items() if not key.startswith("_")}
+    if 2 ** (len(config.get("block_out_channels", ())) - 1) != MULTIPLE:
+        raise ModelError(f"{path}: this VAE does not shrink pictures by {MULTIPLE}")
     try:
         with torch.device("meta"):
             vae = AutoencoderKL(**config)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError) as error:
         raise ModelError(f"{path}: {_one_line(error)}") from error
-    if 2 ** (len(vae.config.block_out_channels) - 1) != MULTIPLE:
-        raise ModelError(f"{path}: this VAE does not shrink pictures by {MULTIPLE}")
     state = read_state_dict(folder)
     try:
         vae.load_state_dict(state, strict=True, assign=True)

@@ -34,6 +34,10 @@ def load(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged checkpoint ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # torch's reader lets a torn file raise almost anything
+        raise InputError(
+            f"{path}: damaged checkpoint", hint="delete it to start the run again"
+        ) from error
     return state

@@ -49,7 +49,6 @@ def test_peaks_in_units_of_the_array(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CODE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     peaks = json.loads(done.stdout)
-    print(peaks)
     assert len(peaks) == 7
     for step, peak in peaks.items():
         assert 0 <= peak < (1.7 if step.startswith("read") else 0.7), peaks

@@ -201,6 +201,23 @@ def test_formats_of_pillow(kind: str) -> None:
     assert np.array_equal(found.pixels, samples.photo())
 
 
+def test_more_bits_than_pillow_reads_are_told() -> None:
+    jp2 = bytearray(saved(samples.photo(), "JPEG2000"))
+    start = jp2.index(b"\xff\x4f\xff\x51")
+    jp2[start + 42 : start + 51 : 3] = b"\x0f" * 3  # three channels of 16 bits
+    deep = samples.photo16().astype(">u2").tobytes()
+    for data in (bytes(jp2), b"P6 # a comment\n60 40\n65535\n" + deep):
+        [found] = reader.read(data)
+        assert found.warnings == ("16 bits a channel: read as 8",)
+
+
+def test_sixteen_bit_grey_pnm() -> None:
+    grey = samples.photo16()[..., 0]
+    [found] = reader.read(b"P5 60 40 65535\n" + grey.astype(">u2").tobytes())
+    assert np.array_equal(found.pixels[..., 0], grey)
+    assert (found.bits, found.warnings) == (16, ())
+
+
 def test_bytes_and_file_give_the_same(tmp_path: Path) -> None:
     data = saved(samples.photo(), "JPEG", quality=90)
     path = tmp_path / "a.jpg"

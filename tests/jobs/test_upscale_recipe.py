@@ -176,3 +176,10 @@ def test_the_record_is_plain_data(tmp_path, photo):
     assert record["input_size"] == [24, 16]
     summary = outcome.summary()
     assert summary.startswith(f"{photo} 24x16 -> {tmp_path / 'o.png'} 96x64, nano, 1 step, ")
+
+
+def test_pages_are_counted_in_the_progress(tmp_path):
+    seen = []
+    dit4sr_cli.upscale(_pages(tmp_path / "in.tif"), observe=seen.append)
+    phases = [event.phase for event in seen if isinstance(event, events.PhaseStarted)]
+    assert phases[2:5] == [f"page {n} of 3, sampling" for n in (1, 2, 3)]

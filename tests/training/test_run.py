@@ -1,0 +1,172 @@
+"""Training on real pictures, small: it learns, resumes to the bit, exports what the tool reads."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import images
+from PIL import Image
+
+from dit4sr_cli.core.errors import Dit4srError, InputError, UsageError
+from dit4sr_cli.jobs.upscaler import Upscaler
+from dit4sr_cli.training import checkpoint
+from dit4sr_cli.training.config import parse_config, read_config
+from dit4sr_cli.training.dataset import TileDataset, load_photographs
+from dit4sr_cli.training.loop import Networks, train
+from dit4sr_cli.training.run import run
+
+TINY = {
+    "seed": 3,
+    "transformer": {
+        "sample_size": 32,
+        "patch_size": 1,
+        "in_channels": 192,
+        "out_channels": 192,
+        "num_layers": 2,
+        "attention_head_dim": 16,
+        "num_attention_heads": 1,
+        "caption_projection_dim": 16,
+        "joint_attention_dim": 2,
+        "pooled_projection_dim": 2,
+        "pos_embed_max_size": 32,
+        "wiring": "r1",
+        "injection_scale": 1.0,
+        "preconditioning": "residual",
+    },
+    "codec": {"refine_width": 8},
+    "data": {"tile": 32, "tiles_per_crop": 2, "validation_photographs": 1},
+    "optimizer": {"steps": 6, "batch": 4, "warmup": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    for seed in range(3):
+        images.save(folder / f"{seed}.png", 300 + 20 * seed, 280)
+    return folder
+
+
+def _tensors(folder):
+    state = checkpoint.load(folder)
+    return {**state["networks"], **{f"average.{k}": v for k, v in state["average"].items()}}
+
+
+def test_stopped_and_resumed_is_the_same_to_the_bit(photographs, tmp_path):
+    config = parse_config(TINY)
+    run(config, photographs, tmp_path / "whole")
+    run(config, photographs, tmp_path / "parts", stop_after=3)
+    assert checkpoint.load(tmp_path / "parts")["step"] == 3
+    run(config, photographs, tmp_path / "parts")
+    whole, parts = _tensors(tmp_path / "whole"), _tensors(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_the_model_folder_is_read_by_the_tool(photographs, tmp_path):
+    folder = run(parse_config(TINY), photographs, tmp_path / "mine", stop_after=2)
+    upscaler = Upscaler.load(str(folder), device="cpu")
+    picture = np.zeros((40, 30, 3), np.uint8)
+    assert upscaler.upscale(picture).pixels.shape == (160, 120, 3)
+    log = [json.loads(line) for line in (tmp_path / "mine" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 2 and len(log[-1]["validation"]) == 2
+
+
+def test_it_learns_to_beat_bicubic(photographs, tmp_path):
+    optimizer = {"steps": 40, "batch": 4, "warmup": 2, "learning_rate": 1e-2, "ema": 0.9}
+    seen = []
+    train(
+        parse_config({**TINY, "optimizer": optimizer}),
+        load_photographs(photographs),
+        tmp_path,
+        observe=seen.append,
+    )
+    ours, bicubic = seen[-1].validation
+    assert ours > bicubic + 0.02
+
+
+def test_a_run_starts_from_anothers_weights(photographs, tmp_path):
+    run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    frozen = parse_config({**TINY, "optimizer": {**TINY["optimizer"], "learning_rate": 0.0}})
+    run(frozen, photographs, tmp_path / "second", initial=tmp_path / "first", stop_after=1)
+    first, second = _tensors(tmp_path / "first"), _tensors(tmp_path / "second")
+    assert all(
+        torch.equal(second[name], first[f"average.{name}"])
+        for name in second
+        if not name.startswith("average.")
+    )
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(photographs, tmp_path):
+    config = parse_config({**TINY, "optimizer": {"steps": 6, "batch": 4, "learning_rate": 1e30}})
+    with pytest.raises(Dit4srError, match="not a number"):
+        train(config, load_photographs(photographs), tmp_path, observe=lambda p: None, save_every=1)
+    assert checkpoint.load(tmp_path)["step"] >= 1
+
+
+def test_samples_do_not_depend_on_order(photographs):
+    options = {"seed": 1, "tile": 32, "tiles_per_crop": 2, "light_share": 0.5, "length": 10}
+    pictures = load_photographs(photographs)
+    first, second = TileDataset(pictures, **options), TileDataset(pictures, **options)
+    expected = [first[i] for i in range(4)]
+    for i in (3, 1):
+        assert torch.equal(second[i][0], expected[i][0])
+        assert torch.equal(second[i][1], expected[i][1])
+    assert not torch.equal(expected[0][0], expected[1][0])
+
+
+def test_pairs_show_the_same_place(photographs):
+    dataset = TileDataset(
+        load_photographs(photographs),
+        seed=0,
+        tile=64,
+        tiles_per_crop=4,
+        light_share=1.0,
+        length=8,
+    )
+    for i in range(8):
+        original, enlarged = (t.float() for t in dataset[i])
+        assert (original.flip(-1) - enlarged).abs().mean() > (original - enlarged).abs().mean()
+
+
+def test_bad_recipes_are_refused(tmp_path):
+    for text, message in [
+        ("seed = 1", "transformer"),
+        ("speed = 1\n[transformer]\n", "'speed'"),
+        ("[transformer]\nlayers = 2", "'layers'"),
+        ("[optimizer]\nstep = 2\n[transformer]\n", "'step'"),
+    ]:
+        path = tmp_path / "recipe.toml"
+        path.write_text(text)
+        with pytest.raises(UsageError, match=message):
+            read_config(path)
+    path.write_text("seed = [")
+    with pytest.raises(InputError, match="not TOML"):
+        read_config(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_folders_without_photographs_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no photograph of 256 pixels"):
+        load_photographs(tmp_path)
+    Image.new("RGB", (300, 300)).save(tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"b\.jpg"):
+        load_photographs(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path):
+    (tmp_path / checkpoint.NAME).write_bytes(b"torn")
+    with pytest.raises(InputError, match="damaged checkpoint"):
+        checkpoint.load(tmp_path)
+
+
+def test_the_shipped_recipe_fits_the_shipped_weights():
+    from dit4sr_cli.weights.reader import read_state_dict
+    from dit4sr_cli.weights.resolve import embedded_dir
+
+    folder = embedded_dir() / "nano"
+    networks = Networks(read_config(folder / "train.toml"))
+    networks.transformer.load_state_dict(read_state_dict(folder / "transformer"))
+    networks.codec.load_state_dict(read_state_dict(folder / "codec"))
