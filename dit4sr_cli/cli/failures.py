@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -33,9 +36,19 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 def catch_signals() -> None:
     """Make Ctrl-C and its kin unwind the stack, so that half-written files are removed."""
+    main_process = os.getpid()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == main_process:
+            raise Stopped(signum)
+        # A forked worker ends as if we had never been here, without a traceback.
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+
     for signum in _stop_signals():
         if signal.getsignal(signum) != signal.SIG_IGN:  # nohup, or a job in the background
-            signal.signal(signum, _stop)
+            signal.signal(signum, stop)
+    sys.unraisablehook = _stop_again
 
 
 def guard(run: Callable[[], object]) -> int:
@@ -43,6 +56,7 @@ def guard(run: Callable[[], object]) -> int:
     try:
         code = run()
         streams.flush()
+        _ignore_signals()  # all is done: what remains is to leave
         return code if isinstance(code, int) else ExitCode.OK
     except SystemExit as error:  # completion ends so
         return error.code if isinstance(error.code, int) else ExitCode.OK
@@ -103,6 +117,8 @@ def _report_json(error: Dit4srError) -> None:
 
 def _usage_error(error: BaseException) -> UsageError:
     message = str(error.format_message()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        message = "Missing command."
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "dit4sr"
     return UsageError(message.rstrip("."), hint=f"see {path} --help")
@@ -115,8 +131,13 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(p in str(error) for p in _MEMORY_PHRASES)
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise Stopped(signum)
+def _stop_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send again a signal that came where Python can raise nothing: a destructor, a fork hook."""
+    error = unraisable.exc_value
+    if isinstance(error, Stopped):
+        threading.Timer(0.05, os.kill, (os.getpid(), error.signum)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _ignore_signals() -> None:

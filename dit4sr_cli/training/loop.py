@@ -127,7 +127,8 @@ def _train_step(
 ) -> dict[str, float]:
     generator = Generator().manual_seed(config.seed * 7_368_787 + step)
     parts = losses(networks.transformer, networks.codec, original, enlarged, config.loss, generator)
-    total = parts.pixel + parts.flow + config.loss.texture_weight * parts.texture
+    weight = config.loss.texture_weight if step >= config.loss.texture_from else 0.0
+    total = parts.pixel + parts.flow + weight * parts.texture
     if not torch.isfinite(total):
         raise Dit4srError(
             f"the loss at step {step} is not a number",

@@ -230,6 +230,11 @@ def test_wrong_options(args, words, tmp_path):
     assert_refused(done, ExitCode.USAGE, *words)
 
 
+@pytest.mark.parametrize("group", ["models", "data"])
+def test_a_group_alone_is_one_line(group):
+    assert_refused(run_cli(group), ExitCode.USAGE, "Missing command", f"dit4sr {group} --help")
+
+
 def test_unknown_command_suggests_the_right_one():
     assert_refused(run_cli("upscall"), ExitCode.USAGE, "upscale")
 

@@ -6,35 +6,55 @@ import inspect
 import re
 
 import pytest
+import typer
 from helpers.cli import run_cli
 
+from dit4sr_cli.cli.app import app
+
 TALK = {"-q", "--quiet", "-v", "--verbose", "--json", "--help"}
+SAMPLING = {
+    "--model",
+    "--steps",
+    "--guidance",
+    "-s",
+    "--seed",
+    "--color-fix",
+    "--tile",
+    "--overlap",
+    "--device",
+    "--dtype",
+}
 FLAGS = {
     (): {"--version", "--install-completion", "--show-completion", "--help"},
     ("upscale",): TALK
+    | SAMPLING
     | {
         "-o",
         "--output",
         "--scale",
         "--long-edge",
-        "--model",
-        "--steps",
-        "--guidance",
-        "-s",
-        "--seed",
         "--prompt",
         "--negative-prompt",
         "--start",
-        "--color-fix",
-        "--tile",
-        "--overlap",
-        "--device",
-        "--dtype",
         "--format",
         "--quality",
         "--overwrite",
         "--max-megapixels",
     },
+    ("eval",): TALK
+    | SAMPLING
+    | {
+        "--reference",
+        "--outputs",
+        "--metrics",
+        "--save",
+        "--sheet",
+        "--sheet-crop",
+        "--no-model",
+    },
+    ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
+    ("data",): {"--help"},
+    ("data", "photos"): TALK | {"--debs"},
     ("doctor",): TALK,
     ("models",): {"--help"},
     ("models", "list"): TALK,
@@ -53,6 +73,15 @@ def test_flags_are_frozen(path):
     assert done.code == 0
     assert done.stderr == ""
     assert _flags(done.stdout.decode()) == FLAGS[path]
+
+
+def test_every_command_is_frozen():
+    def paths(command, path=()):
+        yield path
+        for name, below in getattr(command, "commands", {}).items():
+            yield from paths(below, (*path, name))
+
+    assert set(paths(typer.main.get_command(app))) == set(FLAGS)
 
 
 def test_defaults_are_those_of_the_settings():

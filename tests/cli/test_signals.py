@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 
@@ -23,7 +24,7 @@ def stop_after_begun(argv, signum) -> tuple[int, list[str]]:
     return process.returncode, stderr.splitlines()
 
 
-@pytest.mark.parametrize("fault", ["endless", "stubborn", "endless_write"])
+@pytest.mark.parametrize("fault", ["endless", "stubborn", "endless_destructor", "endless_write"])
 @pytest.mark.parametrize(
     ("signum", "code", "word"),
     [
@@ -41,6 +42,23 @@ def test_stopped(tmp_path, photo, fault, signum, code, word):
     assert line.startswith("error: ")
     assert word in line
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_workers_end_without_a_word(tmp_path, photo, signum):
+    faults = ["fake_model", "endless_worker"]
+    process = subprocess.Popen(
+        command("upscale", photo, "-o", tmp_path / "out.png", "-q", faults=faults),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    assert process.stderr.readline() == "BEGUN\n"
+    os.killpg(process.pid, signum)  # what a terminal does
+    _, stderr = process.communicate(timeout=20)  # ends only when the worker has ended too
+    assert process.returncode == 128 + signum, stderr
+    assert stderr.count("\n") == 1
 
 
 def test_an_old_output_survives(tmp_path, photo):

@@ -17,6 +17,9 @@ LIGHT_RUNS = {
     "models --help": ["models", "--help"],
     "models list": ["models", "list"],
     "doctor --help": ["doctor", "--help"],
+    "eval --help": ["eval", "--help"],
+    "train --help": ["train", "--help"],
+    "data photos --help": ["data", "photos", "--help"],
     "wrong option": ["upscale", "a.jpg", "--no-such-option"],
     "missing file": ["upscale", "no-such-file.jpg"],
 }

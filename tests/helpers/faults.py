@@ -158,6 +158,34 @@ def stubborn() -> None:
     _before("upscale", wait)
 
 
+def endless_destructor() -> None:
+    """The signal comes where Python can raise nothing, and would be lost."""
+
+    class Slow:
+        def __del__(self):
+            os.write(2, b"BEGUN\n")
+            time.sleep(3)
+
+    def wait() -> None:
+        Slow()
+        time.sleep(120)
+
+    _before("upscale", wait)
+
+
+def endless_worker() -> None:
+    """Work in a forked process, as in a data loader, that is stopped along with its parent."""
+
+    def wait() -> None:
+        if os.fork() == 0:
+            os.write(2, b"BEGUN\n")
+            time.sleep(120)
+            os._exit(0)
+        os.wait()
+
+    _before("upscale", wait)
+
+
 def endless_write() -> None:
     """A disk that never finishes, when the temporary file is all but complete."""
 
