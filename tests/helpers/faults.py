@@ -182,6 +182,7 @@ def endless_worker() -> None:
             time.sleep(120)
             os._exit(0)
         os.wait()
+        time.sleep(120)
 
     _before("upscale", wait)
 
