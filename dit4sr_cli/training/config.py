@@ -43,11 +43,12 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossConfig:
-    """What is minimised; see `training.loss`. The texture loss counts from step `texture_from` on."""
+    """What is minimised; see `training.loss`. Texture and grid count from `texture_from` on."""
 
     regression_share: float = 0.75
     pixel_scale: float = 0.08
     texture_weight: float = 0.0
+    grid_weight: float = 0.0
     texture_from: int = 0
 
 

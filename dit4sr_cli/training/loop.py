@@ -127,8 +127,10 @@ def _train_step(
 ) -> dict[str, float]:
     generator = Generator().manual_seed(config.seed * 7_368_787 + step)
     parts = losses(networks.transformer, networks.codec, original, enlarged, config.loss, generator)
-    weight = config.loss.texture_weight if step >= config.loss.texture_from else 0.0
-    total = parts.pixel + parts.flow + weight * parts.texture
+    total = parts.pixel + parts.flow
+    if step >= config.loss.texture_from:
+        total = total + config.loss.texture_weight * parts.texture
+        total = total + config.loss.grid_weight * parts.grid
     if not torch.isfinite(total):
         raise Dit4srError(
             f"the loss at step {step} is not a number",
@@ -145,6 +147,7 @@ def _train_step(
         "pixel": parts.pixel.item(),
         "flow": parts.flow.item(),
         "texture": parts.texture.item(),
+        "grid": parts.grid.item(),
     }
 
 
