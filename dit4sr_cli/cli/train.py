@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 _REPORT_EVERY = 100
 
 Recipe = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A recipe in TOML, or nano for the embedded one's.")
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="A recipe in TOML; or nano, nano-finish: the embedded model's."
+    ),
 ]
 Data = Annotated[Path, typer.Option("--data", metavar="FOLDER", help="Photographs to train on.")]
 Run = Annotated[
@@ -57,7 +60,8 @@ def train(
 def _recipe_path(recipe: str) -> Path:
     from dit4sr_cli.weights.resolve import NANO, embedded_dir
 
-    return embedded_dir() / NANO / "train.toml" if recipe == NANO else Path(recipe)
+    shipped = {NANO: "train.toml", f"{NANO}-finish": "finish.toml"}
+    return embedded_dir() / NANO / shipped[recipe] if recipe in shipped else Path(recipe)
 
 
 class _Follower:
