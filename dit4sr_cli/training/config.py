@@ -62,6 +62,8 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     seed: int = 0
+    initial_share: float = 0.0
+    """Share of the weights that the run started from in the model it writes: a sharpness dial."""
 
 
 def read_config(path: Path) -> TrainConfig:

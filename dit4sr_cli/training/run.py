@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from dit4sr_cli.core.errors import InputError, OutputError
+import torch
+
+from dit4sr_cli.core.errors import InputError, OutputError, UsageError
 from dit4sr_cli.training import checkpoint
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.dataset import load_photographs
@@ -37,9 +40,12 @@ def run(
         observe: hears of every step.
 
     Raises:
+        UsageError: the recipe needs an initial run, and there is none.
         InputError: photographs or a checkpoint cannot be read.
         OutputError: `output` cannot be written to.
     """
+    if config.initial_share and initial is None:
+        raise UsageError("this recipe goes on from another run", hint="name it with --initial RUN")
     start = None if initial is None else _average_of(initial)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -53,28 +59,20 @@ def run(
         observe(progress)
 
     average = train(config, pictures, output, initial=start, stop_after=stop_after, observe=follow)
+    if start is not None:
+        _blend(average, start, config.initial_share)
     export(average, output / MODEL_NAME, name=output.resolve().name)
     return output / MODEL_NAME
 
 
-def export_checkpoint(config: TrainConfig, output: Path, *, name: str) -> Path:
-    """Write the model of a run as it stands; returns its folder.
-
-    Raises:
-        InputError: there is no checkpoint yet, or it does not fit the recipe.
-    """
-    networks = Networks(config)
-    try:
-        networks.load_state_dict(_average_of(output))
-    except RuntimeError as error:
-        raise InputError(f"{output}: the checkpoint is of another recipe") from error
-    export(networks, output / MODEL_NAME, name=name)
-    return output / MODEL_NAME
+def _blend(networks: Networks, other: Mapping[str, Any], share: float) -> None:
+    state = networks.state_dict()
+    networks.load_state_dict({key: torch.lerp(state[key], other[key], share) for key in state})
 
 
-def _average_of(run_folder: Path) -> dict[str, object]:
+def _average_of(run_folder: Path) -> dict[str, Any]:
     state = checkpoint.load(run_folder)
     if state is None:
         raise InputError(f"{run_folder}: no checkpoint ({checkpoint.NAME}) in it")
-    average: dict[str, object] = state["average"]
+    average: dict[str, Any] = state["average"]
     return average

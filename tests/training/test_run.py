@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import images
 from PIL import Image
+from safetensors.torch import load_file
 
 from dit4sr_cli.core.errors import Dit4srError, InputError, UsageError
 from dit4sr_cli.jobs.upscaler import Upscaler
@@ -94,6 +95,20 @@ def test_a_run_starts_from_anothers_weights(photographs, tmp_path):
         torch.equal(second[name], first[f"average.{name}"])
         for name in second
         if not name.startswith("average.")
+    )
+
+
+def test_a_model_can_keep_a_share_of_its_start(photographs, tmp_path):
+    run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
+    half = parse_config({**TINY, "initial_share": 0.5})
+    with pytest.raises(UsageError, match="another run"):
+        run(half, photographs, tmp_path / "second")
+    folder = run(half, photographs, tmp_path / "second", initial=tmp_path / "first", stop_after=2)
+    name = "transformer.proj_out.weight"
+    first, second = (_tensors(tmp_path / run)[f"average.{name}"] for run in ("first", "second"))
+    written = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    torch.testing.assert_close(
+        written["proj_out.weight"].float(), (first + second) / 2, rtol=2e-3, atol=1e-6
     )
 
 
