@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """No test sees the models or settings of the person who runs it."""
     home = tmp_path_factory.getbasetemp() / "home"
     monkeypatch.setenv("DIT4SR_HOME", str(home))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hear_signals() -> None:
+    """A job in the background ignores Ctrl-C, and so would every command that it starts."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
