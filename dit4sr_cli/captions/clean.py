@@ -21,5 +21,13 @@ _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
 
 def drop_focus_sentences(text: str) -> str:
     """Leave out every sentence that contains one of the focus words, whatever its case."""
-    sentences = _SENTENCE_END.split(text)
-    return " ".join(s for s in sentences if not any(word in s.lower() for word in FOCUS_WORDS))
+    return " ".join(s for s in _SENTENCE_END.split(text) if not _is_about_focus(s))
+
+
+def focus_sentences(text: str) -> tuple[str, ...]:
+    """The sentences that `drop_focus_sentences` leaves out."""
+    return tuple(s for s in _SENTENCE_END.split(text) if _is_about_focus(s))
+
+
+def _is_about_focus(sentence: str) -> bool:
+    return any(word in sentence.lower() for word in FOCUS_WORDS)

@@ -14,6 +14,12 @@ NEGATIVE_PROMPT = (
 )
 
 
-def compose(caption: str) -> str:
-    """The final prompt: what is in the picture, then how it should look."""
-    return f"{caption} {QUALITY_SUFFIX}" if caption else QUALITY_SUFFIX
+def compose(caption: str, suffix: str | None = None) -> str:
+    """The final prompt: what is in the picture, then how it should look.
+
+    Args:
+        caption: what is in the picture; may be empty.
+        suffix: how it should look; None: the words that the released weights were tuned with.
+    """
+    suffix = QUALITY_SUFFIX if suffix is None else suffix
+    return f"{caption} {suffix}" if caption and suffix else caption or suffix

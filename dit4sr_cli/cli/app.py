@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dit4sr_cli import __version__
-from dit4sr_cli.cli import data, doctor, evaluate, models, streams, train, upscale
+from dit4sr_cli.cli import caption, data, doctor, evaluate, models, streams, train, upscale
 
 # Plain help: drawing boxes would import rich and double the start-up time.
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
+app.command()(caption.caption)
 app.command("eval")(evaluate.evaluate)
 app.command()(train.train)
 app.add_typer(data.app, name="data")

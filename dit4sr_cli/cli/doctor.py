@@ -74,14 +74,15 @@ def _folders() -> dict[str, str]:
 
 
 def _model() -> dict[str, Any]:
+    from dit4sr_cli.core.errors import ModelError
     from dit4sr_cli.weights.resolve import installed, resolve
 
     auto = resolve()
-    return {
-        "auto": auto.name,
-        "folder": str(auto.folder),
-        "installed": [model.name for model in installed()],
-    }
+    record = {"auto": auto.name, "folder": str(auto.folder), "base": str(auto.base)}
+    try:
+        return {**record, "installed": [model.name for model in installed()]}
+    except ModelError as error:  # a broken models.toml
+        return {**record, "problem": error.message}
 
 
 def _cores() -> int:

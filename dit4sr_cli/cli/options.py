@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,16 +12,35 @@ from dit4sr_cli.core.settings import (
     MAX_SCALE,
     MIN_SCALE,
 )
-from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
 
 _AS_MODEL = "default: the model's"
 
 
 def complete_model(incomplete: str) -> list[str]:
     """Names that --model takes, for shell completion."""
-    from dit4sr_cli.weights.resolve import AUTO, installed
+    from dit4sr_cli.core.errors import ModelError
+    from dit4sr_cli.weights.resolve import AUTO, NANO, installed
 
-    names = [AUTO, *(model.name for model in installed())]
+    try:
+        names = [AUTO, *(model.name for model in installed())]
+    except ModelError:  # a broken models.toml: nothing for the middle of a word
+        names = [AUTO, NANO]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_captioner(incomplete: str) -> list[str]:
+    """Names that --captioner takes, for shell completion."""
+    from dit4sr_cli.weights.catalog import captioners
+
+    return [name for name in ("auto", *captioners()) if name.startswith(incomplete)]
+
+
+def complete_listed(incomplete: str) -> list[str]:
+    """Names in `models list`, for shell completion."""
+    from dit4sr_cli.weights.catalog import PARTS
+
+    names = dict.fromkeys([*complete_model(""), *PARTS])
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -122,6 +142,115 @@ Overlap = Annotated[
 ]
 Device = Annotated[DeviceChoice, typer.Option(help="Where to compute.")]
 Dtype = Annotated[Precision, typer.Option(help="Arithmetic of the transformer.")]
+NoT5 = Annotated[
+    bool,
+    typer.Option("--no-t5", help="Read prompts without the third text encoder, the largest."),
+]
+LowMemory = Annotated[
+    bool,
+    typer.Option(
+        "--low-memory", help="Hold one block of the transformer in memory at a time: slower."
+    ),
+]
+Pull = Annotated[
+    bool, typer.Option("--pull", help="Fetch the model first, if it is not here (see models pull).")
+]
+
+# Prompt
+
+PromptFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Read the prompt from a text file.")
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of prompts named after the pictures: photo.jpg.txt or photo.txt for "
+        "photo.jpg. [default: such a file beside the picture, if there is one]",
+    ),
+]
+CaptionMode = Annotated[
+    CaptionChoice,
+    typer.Option(
+        "--caption", help="Without a prompt, ask a captioner if one is installed, or do without."
+    ),
+]
+CaptionerName = Annotated[
+    str,
+    typer.Option(
+        "--captioner",
+        metavar="NAME|FOLDER",
+        help="Who describes pictures: auto (the best that is installed), a name from `dit4sr "
+        "models list`, or a folder with an image-text-to-text model.",
+        autocompletion=complete_captioner,
+    ),
+]
+Suffix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help=f"What follows the prompt: how the picture should look; '' for nothing. [{_AS_MODEL}]",
+    ),
+]
+
+# Models
+
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Names from models list.", autocompletion=complete_listed),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name from models list.", autocompletion=complete_listed),
+]
+OptionalModelName = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="A name from models list.", autocompletion=complete_listed),
+]
+WeightDtype = Annotated[
+    Precision,
+    typer.Option(
+        "--dtype",
+        help="Which weights, where there are several: fp32, or half the size (auto, fp16, bf16).",
+    ),
+]
+T5 = Annotated[
+    bool | None,
+    typer.Option(
+        "--t5/--no-t5",
+        help="With or without the third text encoder, 9.5 GB. [default: as before, or with it]",
+    ),
+]
+PulledCaptioner = Annotated[
+    str,
+    typer.Option("--captioner", metavar="none|NAME", help="Also pull this captioner."),
+]
+Revision = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]REV",
+        help="Branch, tag or commit of what is named; may be repeated as NAME=REV.",
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FOLDER",
+        help="Take the files from a copy (a Hugging Face cache, another disk), not the network.",
+    ),
+]
+AcceptLicence = Annotated[
+    bool,
+    typer.Option("--accept-licence", help="Accept the licences of what is pulled."),
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, max=16, metavar="N", help="Files at a time.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+WithBase = Annotated[
+    bool, typer.Option("--base", help="The shared base too, even if other models need it.")
+]
 
 # Talk
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dit4sr_cli.cli import options, streams
+from dit4sr_cli.cli import consent, options, streams
 from dit4sr_cli.cli.console import console
 from dit4sr_cli.cli.progress import Progress
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import (
     DEFAULT_MAX_MEGAPIXELS,
     DEFAULT_SCALE,
+    CaptionSettings,
     ModelSettings,
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 
 if TYPE_CHECKING:
+    from dit4sr_cli.core.events import Observer
     from dit4sr_cli.jobs.upscaler import Upscaler
 
 _EMBEDDED_NOTE = (
-    "no full weights found, using the small embedded model nano; for the full one put the "
-    "published DiT4SR weights in a folder and pass --model FOLDER (`dit4sr models path` prints "
-    "where models are looked for by name)"
+    "using the small embedded model nano; `dit4sr models pull` fetches the full one, or pass the "
+    "folder of yours with --model FOLDER"
 )
 
 
@@ -38,6 +39,11 @@ def upscale(
     guidance: options.Guidance = None,
     seed: options.Seed = 0,
     prompt: options.Prompt = None,
+    prompt_file: options.PromptFile = None,
+    prompts: options.Prompts = None,
+    caption: options.CaptionMode = CaptionChoice.AUTO,
+    captioner: options.CaptionerName = "auto",
+    suffix: options.Suffix = None,
     negative_prompt: options.NegativePrompt = None,
     start: options.Start = None,
     color_fix: options.Colors = None,
@@ -45,6 +51,10 @@ def upscale(
     overlap: options.Overlap = None,
     device: options.Device = DeviceChoice.AUTO,
     dtype: options.Dtype = Precision.AUTO,
+    no_t5: options.NoT5 = False,
+    low_memory: options.LowMemory = False,
+    pull: options.Pull = False,
+    accept_licence: options.AcceptLicence = False,
     format: options.Format = None,
     quality: options.Quality = 95,
     overwrite: options.Overwrite = False,
@@ -62,11 +72,15 @@ def upscale(
         raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
     if tile is not None and overlap is not None and overlap >= tile:
         raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("--prompt and --prompt-file exclude each other", hint="give one of them")
     output = "-" if output in streams.STDOUT_NAMES else output
     is_stream = streams.is_stream(source)
     stdout = _open_stdout(output, is_stream=is_stream, wants_json=json)
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
+    if pull:
+        _pull(model, are_licences_accepted=accept_licence)
     request = plan.Request(
         source=picture,
         upscale=UpscaleSettings(
@@ -82,7 +96,16 @@ def upscale(
             tile=tile,
             overlap=overlap,
         ),
-        model=ModelSettings(model=model, device=device, precision=dtype),
+        caption=CaptionSettings(
+            prompt_file=prompt_file,
+            prompts=prompts,
+            caption=caption,
+            captioner=captioner,
+            suffix=suffix,
+        ),
+        model=ModelSettings(
+            model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
+        ),
         output=OutputSettings(
             target=plan.open_target(output),
             format=format,
@@ -109,11 +132,19 @@ def _open_stdout(output: str | None, *, is_stream: bool, wants_json: bool) -> Bi
     return streams.picture_stdout()
 
 
-def _load(settings: ModelSettings) -> Upscaler:
+def _pull(model: str, *, are_licences_accepted: bool) -> None:
+    from dit4sr_cli.cli.transfer import Transfer
+    from dit4sr_cli.weights.pull import ensure
+
+    with Transfer() as transfer:
+        ensure(model, accept=consent.licences(are_accepted=are_licences_accepted), observe=transfer)
+
+
+def _load(settings: ModelSettings, observe: Observer) -> Upscaler:
     from dit4sr_cli.jobs.upscale import load_upscaler
     from dit4sr_cli.weights.resolve import AUTO, NANO
 
-    upscaler = load_upscaler(settings)
+    upscaler = load_upscaler(settings, observe)
     if settings.model == AUTO and upscaler.name == NANO:
         console.note(_EMBEDDED_NOTE)
     return upscaler

@@ -36,9 +36,47 @@ class Noted:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class TransferStarted:
+    """Files are about to arrive. `num_bytes` are all of them, of which `done` were here before."""
+
+    num_files: int
+    num_bytes: int
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileStarted:
+    """A file of `num_bytes` begins to arrive; `done` of them were here before."""
+
+    name: str
+    num_bytes: int
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileAdvanced:
+    """So many bytes of a file are here; fewer than before if it had to start again."""
+
+    name: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinished:
+    """A file is here, and its checksum is right."""
+
+    name: str
+
+
+TransferEvent: TypeAlias = (
+    TransferStarted | FileStarted | FileAdvanced | FileFinished | Warned | Noted
+)
+TransferObserver: TypeAlias = Callable[[TransferEvent], None]
+
 Event: TypeAlias = PhaseStarted | Advanced | Warned | Noted
 Observer: TypeAlias = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:
+def ignore(event: object) -> None:
     """The observer that does nothing."""

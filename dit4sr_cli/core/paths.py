@@ -20,3 +20,9 @@ def config_dir() -> Path:
     """User settings."""
     home = os.environ.get("DIT4SR_HOME")
     return Path(home) / "config" if home else Path(platformdirs.user_config_dir(_APP))
+
+
+def cache_dir() -> Path:
+    """What can be made again: embeddings of prompts, captions."""
+    home = os.environ.get("DIT4SR_HOME")
+    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir(_APP)) / "cache"

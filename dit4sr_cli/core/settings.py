@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
 
 DEFAULT_SCALE = 4.0
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
@@ -35,11 +35,32 @@ class UpscaleSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """Which weights, where, and in what precision."""
+    """Which weights, where, in what precision, and with how much memory."""
 
     model: str = "auto"
     device: DeviceChoice = DeviceChoice.AUTO
     precision: Precision = Precision.AUTO
+    t5: bool = True
+    low_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionSettings:
+    """Where the caption comes from, if it is not given, and what follows it.
+
+    Args:
+        prompt_file: a file with the caption.
+        prompts: a folder of captions, named after the pictures.
+        caption: whether a captioner is asked where no caption is written down.
+        captioner: `auto`, `none`, a name, or a folder.
+        suffix: how the picture should look; None: as the weights were tuned with.
+    """
+
+    prompt_file: Path | None = None
+    prompts: Path | None = None
+    caption: CaptionChoice = CaptionChoice.AUTO
+    captioner: str = "auto"
+    suffix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

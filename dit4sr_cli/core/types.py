@@ -37,6 +37,13 @@ class Precision(str, Enum):
     BF16 = "bf16"
 
 
+class CaptionChoice(str, Enum):
+    """Who says what is in a picture, where nobody has written it down."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
 class DeviceChoice(str, Enum):
     """Where to compute."""
 

@@ -12,6 +12,7 @@ from dit4sr_cli.core.errors import InputError, OutputError, UsageError
 from dit4sr_cli.core.settings import (
     MAX_SCALE,
     MIN_SCALE,
+    CaptionSettings,
     ModelSettings,
     OutputSettings,
     UpscaleSettings,
@@ -31,6 +32,7 @@ class Request:
 
     source: Path | bytes
     upscale: UpscaleSettings = field(default_factory=UpscaleSettings)
+    caption: CaptionSettings = field(default_factory=CaptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dit4sr_cli.core.types import Size
 
-if TYPE_CHECKING:
-    from dit4sr_cli.jobs.upscaler import Record
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One enlarged picture: where from, where to, how, how long. `-` is a standard stream."""
+class Record:
+    """How a picture was made; sizes are (width, height).
 
-    input: str
-    output: str
-    format: str
-    pages: int
-    input_size: Size
-    output_size: Size
+    Args:
+        revision: of the weights, if they were pulled.
+        prompt: as the model read it: caption and suffix.
+        caption: what is said to be in the picture.
+        prompt_origin: where the caption is from: `option`, `file:PATH`, `folder:PATH`,
+            `sidecar:PATH`, `captioner:NAME@REVISION` or `none`.
+    """
+
     model: str
+    revision: str
     steps: int
     guidance: float
     seed: int
@@ -32,63 +32,38 @@ class Outcome:
     tiles: int
     device: str
     dtype: str
+    seconds: float
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
     prompt: str
     negative_prompt: str
-    seconds: float
+    caption: str
+    prompt_origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Record):
+    """One enlarged picture: how, where from and where to; `-` is a standard stream.
+
+    `seconds` are those of the whole job, of several pages the record is the first one's.
+    """
+
+    input: str
+    output: str
+    format: str
+    pages: int
     warnings: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The record with sizes as [width, height]."""
-        record = asdict(self)
-        for name in ("input_size", "output_size"):
-            record[name] = [record[name]["width"], record[name]["height"]]
-        return record
+        """One flat object, with sizes as [width, height]."""
+        values = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def summary(self) -> str:
         """`photo.jpg 640x427 -> out.png 2560x1708, nano, 1 step, 12.3 s`."""
         pages = f", {self.pages} pages" if self.pages > 1 else ""
         steps = f"{self.steps} step{'' if self.steps == 1 else 's'}"
         return (
-            f"{self.input} {self.input_size} -> {self.output} {self.output_size}"
+            f"{self.input} {Size(*self.input_size)} -> {self.output} {Size(*self.output_size)}"
             f"{pages}, {self.model}, {steps}, {self.seconds:.1f} s"
         )
-
-
-def outcome_of(
-    record: Record,
-    *,
-    input: str,
-    output: str,
-    format: str,
-    pages: int,
-    seconds: float,
-    warnings: list[str],
-) -> Outcome:
-    """Join what the model reports about a picture with what the job knows about its files."""
-    return Outcome(
-        input=input,
-        output=output,
-        format=format,
-        pages=pages,
-        input_size=Size(*record.input_size),
-        output_size=Size(*record.output_size),
-        model=record.model,
-        steps=record.steps,
-        guidance=record.guidance,
-        seed=record.seed,
-        start=_word(record.start),
-        color_fix=_word(record.color_fix),
-        tile=record.tile,
-        overlap=record.overlap,
-        tiles=record.tiles,
-        device=str(record.device),
-        dtype=str(record.dtype),
-        prompt=record.prompt,
-        negative_prompt=record.negative_prompt,
-        seconds=round(seconds, 3),
-        warnings=tuple(warnings),
-    )
-
-
-def _word(choice: Any) -> str:
-    return str(getattr(choice, "value", choice))

@@ -1,4 +1,4 @@
-"""The recipe for one picture: check, read, load, upscale, restore metadata, write."""
+"""The recipe for one picture: check, read, caption, upscale, restore metadata, write."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.core.settings import (
     DEFAULT_MAX_MEGAPIXELS,
+    CaptionSettings,
     ModelSettings,
     OutputSettings,
     UpscaleSettings,
@@ -22,13 +23,16 @@ from dit4sr_cli.core.types import DeviceChoice, Precision
 from dit4sr_cli.imaging import formats
 from dit4sr_cli.jobs import plan
 from dit4sr_cli.jobs.plan import Request
-from dit4sr_cli.jobs.record import Outcome, outcome_of
+from dit4sr_cli.jobs.record import Outcome
 
 if TYPE_CHECKING:
+    from dit4sr_cli.captions.source import Caption
     from dit4sr_cli.imaging.picture import Picture
-    from dit4sr_cli.jobs.upscaler import Record, Upscaler
+    from dit4sr_cli.jobs.record import Record
+    from dit4sr_cli.jobs.upscaler import Upscaler
+    from dit4sr_cli.weights.spec import ModelSpec
 
-Loader: TypeAlias = "Callable[[ModelSettings], Upscaler]"
+Loader: TypeAlias = "Callable[[ModelSettings, events.Observer], Upscaler]"
 
 
 def upscale(
@@ -38,6 +42,9 @@ def upscale(
     model: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
+    t5: bool = True,
+    low_memory: bool = False,
+    caption: CaptionSettings | None = None,
     format: str | None = None,
     quality: int = 95,
     overwrite: bool = False,
@@ -52,8 +59,13 @@ def upscale(
         source=source,
         upscale=UpscaleSettings(**settings),
         model=ModelSettings(
-            model=model, device=DeviceChoice(device), precision=Precision(dtype or "auto")
+            model=model,
+            device=DeviceChoice(device),
+            precision=Precision(dtype or "auto"),
+            t5=t5,
+            low_memory=low_memory,
         ),
+        caption=caption or CaptionSettings(),
         output=OutputSettings(
             target=plan.open_target(output),
             format=format,
@@ -65,8 +77,8 @@ def upscale(
     return run(request, observe=observe)
 
 
-def load_upscaler(settings: ModelSettings) -> Upscaler:
-    """The weights in memory, ready to work."""
+def load_upscaler(settings: ModelSettings, observe: events.Observer = events.ignore) -> Upscaler:
+    """The model, ready to work."""
     from dit4sr_cli.jobs.upscaler import Upscaler
 
     precision = settings.precision
@@ -74,6 +86,9 @@ def load_upscaler(settings: ModelSettings) -> Upscaler:
         settings.model,
         device=settings.device.value,
         dtype=None if precision is Precision.AUTO else precision.value,
+        t5=settings.t5,
+        low_memory=settings.low_memory,
+        observe=observe,
     )
 
 
@@ -103,28 +118,31 @@ def run(
     )
     format = plan.plan_format(request, target, pages[0].format)
     pages = _fit(pages, request, format, observe)
-    # 3. Load the model.
+    # 3. Find out what it shows, before the model is loaded: a captioner needs the room.
+    captions = _captions(pages, request, found.spec, observe)
+    # 4. Load the model.
     observe(events.PhaseStarted("loading the model"))
-    upscaler = load(request.model)
-    # 4. Upscale page by page, with alpha and metadata.
+    upscaler = load(request.model, observe)
+    upscaler.learn([caption.text for caption in captions], suffix=request.caption.suffix)
+    # 5. Upscale page by page, with alpha and metadata.
     results, records = [], []
-    for number, page in enumerate(pages, start=1):
+    for number, (page, caption) in enumerate(zip(pages, captions, strict=True), start=1):
         told = observe if len(pages) == 1 else _on_page(observe, number, len(pages))
-        result, record = _enlarge(page, upscaler, request.upscale, told)
+        result, record = _enlarge(page, upscaler, request, caption, told)
         results.append(result)
         records.append(record)
-    # 5. Write all pages at once, or none.
+    # 6. Write all pages at once, or none.
     observe(events.PhaseStarted("writing"))
     _write(results, target, request.output, format, stdout)
 
-    return outcome_of(
-        records[0],
+    made = asdict(records[0]) | {"seconds": round(time.monotonic() - started, 3)}
+    return Outcome(
+        **made,
         input="-" if isinstance(request.source, bytes) else request.name,
         output="-" if target is None else str(target),
         format=format,
         pages=len(results),
-        seconds=time.monotonic() - started,
-        warnings=warned,
+        warnings=tuple(warned),
     )
 
 
@@ -148,12 +166,51 @@ def _fit(
     return kept
 
 
+def _captions(
+    pages: Sequence[Picture], request: Request, spec: ModelSpec, observe: events.Observer
+) -> list[Caption]:
+    """What each page shows; nobody is asked for a model that reads no text."""
+    from dit4sr_cli.captions.source import NO_CAPTION
+    from dit4sr_cli.jobs.caption import finding
+
+    settings = request.caption
+    if not spec.text:
+        for option in ("prompt_file", "prompts", "suffix"):
+            if getattr(settings, option) is not None:
+                name = option.replace("_", "-")
+                observe(events.Warned(f"{spec.name} reads no text: --{name} is ignored"))
+        return [NO_CAPTION] * len(pages)
+    source = request.source if isinstance(request.source, Path) else None
+    with finding(
+        prompt=request.upscale.prompt,
+        settings=settings,
+        device=request.model.device,
+        precision=request.model.precision,
+        seed=request.upscale.seed,
+        observe=observe,
+    ) as find:
+        return [find(source, page.pixels) for page in pages]
+
+
 def _enlarge(
-    page: Picture, upscaler: Upscaler, settings: UpscaleSettings, observe: events.Observer
+    page: Picture,
+    upscaler: Upscaler,
+    request: Request,
+    caption: Caption,
+    observe: events.Observer,
 ) -> tuple[Picture, Record]:
     from dit4sr_cli.imaging import metadata, resize
 
-    result = upscaler.upscale(page.pixels, observe=observe, **asdict(settings))
+    settings = asdict(request.upscale)
+    if caption.origin != "none":
+        settings["prompt"] = caption.text
+    result = upscaler.upscale(
+        page.pixels,
+        observe=observe,
+        suffix=request.caption.suffix,
+        prompt_origin=caption.origin,
+        **settings,
+    )
     height, width = result.pixels.shape[:2]
     alpha = None if page.alpha is None else resize.bicubic(page.alpha, (width, height))
     renewed = metadata.renew(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT, compose
 from dit4sr_cli.core import events
-from dit4sr_cli.core.errors import ModelError, UsageError
+from dit4sr_cli.core.errors import ModelError, OutOfMemoryError, UsageError
 from dit4sr_cli.core.settings import MAX_SCALE, MIN_SCALE, UpscaleSettings
 from dit4sr_cli.core.sizes import MULTIPLE, working_size
 from dit4sr_cli.core.types import ColorFix, Grid, StartPoint
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.imaging.resize import bicubic
+from dit4sr_cli.jobs.record import Record
 
 if TYPE_CHECKING:
     import torch
@@ -26,28 +28,6 @@ if TYPE_CHECKING:
     from dit4sr_cli.weights.spec import ModelSpec
 
 LUMA = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """How a picture was made; sizes are (width, height)."""
-
-    model: str
-    steps: int
-    guidance: float
-    seed: int
-    start: str
-    color_fix: str
-    tile: int
-    overlap: int
-    tiles: int
-    device: str
-    dtype: str
-    seconds: float
-    input_size: tuple[int, int]
-    output_size: tuple[int, int]
-    prompt: str
-    negative_prompt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +51,10 @@ class Result:
 class Upscaler:
     """A loaded model. `Upscaler.load().upscale(image).image.save("out.png")` is the whole of it."""
 
-    def __init__(self, components: Components, name: str) -> None:
+    def __init__(self, components: Components, name: str, revision: str = "") -> None:
         self.components = components
         self.name = name
+        self.revision = revision
 
     @property
     def spec(self) -> ModelSpec:
@@ -82,25 +63,49 @@ class Upscaler:
 
     @classmethod
     def load(
-        cls, model: str = "auto", device: str = "auto", dtype: str | torch.dtype | None = None
+        cls,
+        model: str = "auto",
+        device: str = "auto",
+        dtype: str | torch.dtype | None = None,
+        *,
+        t5: bool = True,
+        low_memory: bool = False,
+        observe: events.Observer = events.ignore,
     ) -> Upscaler:
-        """Load a model.
+        """Check a model's files and get ready; each part is read when it is first used.
 
         Args:
             model: `auto`, `nano`, a name in the models folder, or a folder.
             device: `auto`, `cuda`, `mps` or `cpu`.
             dtype: `fp32`, `fp16`, `bf16` or a torch dtype; None: what suits the device.
+            t5: False leaves out the largest of the text encoders.
+            low_memory: hold one block of the transformer in memory at a time.
+            observe: hears of warnings.
 
         Raises:
             ModelError: the model is not there, or damaged.
             UsageError: the device is not there.
         """
+        from dit4sr_cli.core.paths import cache_dir
         from dit4sr_cli.pipeline.assemble import assemble
         from dit4sr_cli.weights.resolve import resolve
 
         found = resolve(model)
-        components = assemble(found.folder, device=device, precision=_precision(dtype))
-        return cls(components, found.name)
+        components = assemble(
+            found,
+            device=device,
+            precision=_precision(dtype),
+            t5=t5,
+            low_memory=low_memory,
+            cache=cache_dir() / "embeddings",
+            observe=observe,
+        )
+        return cls(components, found.name, found.revision)
+
+    def learn(self, prompts: Sequence[str], *, suffix: str | None = None) -> None:
+        """Encode many captions at once, so that the text encoders are read only once for them."""
+        if self.spec.text:
+            self.components.encode_text([compose(prompt, suffix) for prompt in prompts])
 
     def upscale(
         self,
@@ -110,6 +115,8 @@ class Upscaler:
         long_edge: int | None = None,
         prompt: str | None = None,
         negative_prompt: str | None = None,
+        suffix: str | None = None,
+        prompt_origin: str = "option",
         steps: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
@@ -127,6 +134,8 @@ class Upscaler:
             long_edge: the result's longer side in pixels, in place of `scale`.
             prompt: what the picture shows; for models with text encoders.
             negative_prompt: what to lead away from; for models with text encoders.
+            suffix: what follows the prompt; None: the words that the weights were tuned with.
+            prompt_origin: for the record: who wrote the prompt.
             steps: of the sampler. For this and what follows, None is as the model says.
             guidance: classifier-free guidance.
             seed: of the starting noise.
@@ -156,13 +165,15 @@ class Upscaler:
         pixels = _as_pixels(image)
         size = (pixels.shape[1], pixels.shape[0])
         factor, output_size = _output_size(size, settings)
-        sampling = _sampling(self.spec, settings)
+        sampling = _sampling(self.spec, settings, suffix)
         self._warn_ignored(settings, observe)
         count = _Counter(observe)
-        work = _restore(self.components, pixels, factor, sampling, count)
+        work, sampling = self._restore(pixels, factor, sampling, count)
         result = bicubic(work, output_size) if _size(work) != output_size else work
+        reads = self.spec.text
         record = Record(
             model=self.name,
+            revision=self.revision,
             steps=sampling.steps,
             guidance=sampling.guidance,
             seed=seed,
@@ -172,14 +183,48 @@ class Upscaler:
             overlap=sampling.tiling.overlap,
             tiles=count.total // sampling.steps,
             device=str(self.components.device),
-            dtype=str(self.components.dtype).removeprefix("torch."),
+            dtype=_name(self.components.dtype),
             seconds=round(time.monotonic() - started, 3),
             input_size=size,
             output_size=output_size,
             prompt=sampling.prompt,
             negative_prompt=sampling.negative_prompt,
+            caption=(prompt or "") if reads else "",
+            prompt_origin=prompt_origin if reads and prompt is not None else "none",
         )
         return Result(result, record)
+
+    def _restore(
+        self, pixels: Pixels, factor: float, sampling: Sampling, observe: events.Observer
+    ) -> tuple[Pixels, Sampling]:
+        """The picture at the model's size, and the settings that it was possible with."""
+        from dit4sr_cli.pipeline import memory
+        from dit4sr_cli.pipeline.denoise import OverflowedError
+
+        while True:
+            try:
+                return _restore(self.components, pixels, factor, sampling, observe), sampling
+            except OverflowedError:
+                self._widen(observe)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                sampling = _with_smaller_tiles(sampling, self.spec, observe)
+            memory.release(self.components.device)
+
+    def _widen(self, observe: events.Observer) -> None:
+        """Go on in a precision that reaches farther; the pictures that follow, too."""
+        narrow, wide = self.components, self.components.wider()
+        if wide is None:
+            raise ModelError(
+                f"{self.name}: its values are not finite, in {_name(narrow.dtype)}",
+                hint="damaged weights do that: see `dit4sr models verify`",
+            )
+        narrow.transformer.release()
+        observe(
+            events.Warned(f"{_name(narrow.dtype)} overflowed: computing in {_name(wide.dtype)} now")
+        )
+        self.components = wide
 
     def _warn_ignored(self, settings: UpscaleSettings, observe: events.Observer) -> None:
         if self.spec.text:
@@ -281,7 +326,25 @@ def _output_size(size: tuple[int, int], settings: UpscaleSettings) -> tuple[floa
     return scale, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
-def _sampling(spec: ModelSpec, settings: UpscaleSettings) -> Sampling:
+def _with_smaller_tiles(sampling: Sampling, spec: ModelSpec, observe: events.Observer) -> Sampling:
+    from dit4sr_cli.pipeline.restore import smaller_tiling
+
+    tiling = smaller_tiling(sampling.tiling, spec.min_cells)
+    if tiling is None:
+        raise OutOfMemoryError(
+            f"not enough memory, even for tiles of {sampling.tiling.size} cells",
+            hint="try --low-memory, a smaller --scale, or --device cpu",
+        )
+    observe(
+        events.Warned(
+            f"memory is short: tiles of {tiling.size} cells in place of {sampling.tiling.size}, "
+            "which changes the picture a little"
+        )
+    )
+    return replace(sampling, tiling=tiling)
+
+
+def _sampling(spec: ModelSpec, settings: UpscaleSettings, suffix: str | None) -> Sampling:
     """The settings with the model's defaults filled in."""
     from dit4sr_cli.pipeline.restore import Sampling
     from dit4sr_cli.tiles.grid import Tiling
@@ -298,7 +361,7 @@ def _sampling(spec: ModelSpec, settings: UpscaleSettings) -> Sampling:
         steps=_or(settings.steps, spec.steps),
         guidance=_or(settings.guidance, spec.guidance),
         seed=settings.seed,
-        prompt=compose(settings.prompt or "") if spec.text else "",
+        prompt=compose(settings.prompt or "", suffix) if spec.text else "",
         negative_prompt=_or(settings.negative_prompt, NEGATIVE_PROMPT) if spec.text else "",
         start=_or(settings.start, spec.start),
         color_fix=_or(settings.color_fix, spec.color_fix),
@@ -318,6 +381,10 @@ def _or(value: Any, default: Any) -> Any:
 
 def _size(pixels: Pixels) -> tuple[int, int]:
     return pixels.shape[1], pixels.shape[0]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _precision(dtype: str | torch.dtype | None) -> str:

@@ -39,6 +39,8 @@ class BlockCodec(nn.Module):
     channels = 3 * BLOCK * BLOCK
     margin = 2
     """Cells around a window that its decoding depends on: two 3 x 3 convolutions."""
+    feather = 0
+    """Windows with that margin agree exactly."""
     basis: Tensor
     refine_std: Tensor
 

@@ -1,69 +1,206 @@
-"""A model's folder to loaded components: one path for the embedded and the published models."""
+"""A model's files to its components: one path for the embedded and the published models.
+
+Only headers are read here: each part is loaded when it is first used, and what it loads into is
+decided from the memory that there is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from dit4sr_cli.core.errors import ModelError
-from dit4sr_cli.core.events import Observer, ignore
+from dit4sr_cli.core.events import Noted, Observer, Warned, ignore
 from dit4sr_cli.core.types import DeviceChoice, Precision
-from dit4sr_cli.pipeline.components import Codec, Components, Encoder
+from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.pipeline import memory
+from dit4sr_cli.pipeline.components import Codec, Components, Encoder, Part
 from dit4sr_cli.pipeline.denoise import Conditioning
-from dit4sr_cli.pipeline.device import pick_device, pick_dtype
+from dit4sr_cli.pipeline.device import pick_device, pick_dtype, wider
 from dit4sr_cli.weights.codec import load_block_codec
-from dit4sr_cli.weights.spec import ModelSpec, read_spec
-from dit4sr_cli.weights.transformer import Transformer
+from dit4sr_cli.weights.reader import read_shapes
+from dit4sr_cli.weights.resolve import Resolved
+from dit4sr_cli.weights.transformer import Transformer, read_config
+
+ROOM = 8 << 30
+"""Bytes beside the transformer with which codec and text encoders work without moving it away."""
+LEAST_ROOM = 3 << 29
+"""Bytes beside the transformer without which a tile cannot be computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Where the parts go, decided once."""
+
+    device: torch.device
+    dtype: torch.dtype
+    stays: bool
+    """Whether a part stays on the device after its use."""
+    streams: bool
 
 
 def assemble(
-    folder: Path,
+    found: Resolved,
     *,
     device: DeviceChoice | str = DeviceChoice.AUTO,
     precision: Precision | str = Precision.AUTO,
+    t5: bool = True,
+    low_memory: bool = False,
+    cache: Path | None = None,
     observe: Observer = ignore,
 ) -> Components:
-    """Load every part of a model.
+    """Check every part of a model and say how it will be loaded.
+
+    Args:
+        found: the model's files.
+        device: where to compute.
+        precision: of the transformer.
+        t5: False leaves the third text encoder out even if it is there.
+        low_memory: read the transformer's blocks one by one.
+        cache: where text embeddings are kept; None: nowhere.
+        observe: hears of what is not as usual.
 
     Raises:
         ModelError: a part is missing, damaged, or does not fit the others.
         UsageError: the device is not on this machine.
     """
-    spec = read_spec(folder)
     target = pick_device(device)
     dtype = pick_dtype(precision, target)
-    transformer = Transformer.from_folder(
-        folder / "transformer", wiring=spec.wiring, device=target, dtype=dtype
+    folder = found.folder / "transformer"
+    config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
+    Transformer.skeleton(folder, config)
+    _check_codec(found)
+    plan = _plan(folder, target, dtype, low_memory=low_memory, observe=observe)
+    text = _text(found, config, plan, t5=t5, cache=cache, observe=observe)
+    return _components(found, config, plan, text)
+
+
+def _components(
+    found: Resolved, config: TransformerConfig, plan: _Plan, text: Encoder
+) -> Components:
+    spec = found.spec
+    load_transformer = partial(
+        Transformer.from_folder,
+        found.folder / "transformer",
+        spec.wiring,
+        plan.device,
+        plan.dtype,
+        injection_scale=spec.injection_scale,
+        stream=plan.streams,
     )
-    codec = _load_codec(folder, spec, target, dtype)
-    if codec.channels != transformer.config.in_channels:
-        raise ModelError(
-            f"{folder}: the codec has {codec.channels} latent channels,"
-            f" the transformer {transformer.config.in_channels}"
-        )
-    text = _load_text(folder, spec, transformer, target, dtype)
-    return Components(spec, transformer, codec, text, target, dtype)
+
+    def wider_components() -> Components | None:
+        dtype = wider(plan.dtype, plan.device)
+        if dtype is None:
+            return None
+        # The text is short of what overflows: its embeddings are good in any precision.
+        return _components(found, config, replace(plan, dtype=dtype), text)
+
+    return Components(
+        spec=spec,
+        config=config,
+        transformer=Part(load_transformer, plan.device, stays=plan.stays or plan.streams),
+        codec=Part(partial(_load_codec, found, config, plan), plan.device, stays=plan.stays),
+        encode_text=text,
+        device=plan.device,
+        dtype=plan.dtype,
+        wider=wider_components,
+        streams=plan.streams,
+    )
 
 
-def _load_codec(folder: Path, spec: ModelSpec, device: torch.device, dtype: torch.dtype) -> Codec:
-    if spec.codec == "block":
-        return load_block_codec(folder / "codec", device=device)
-    from dit4sr_cli.pipeline.vae import load_vae
-
-    return load_vae(folder / "vae", device=device, dtype=dtype)
-
-
-def _load_text(
+def _plan(
     folder: Path,
-    spec: ModelSpec,
-    transformer: Transformer,
     device: torch.device,
     dtype: torch.dtype,
+    *,
+    low_memory: bool,
+    observe: Observer,
+) -> _Plan:
+    """Keep everything on the device if it fits; else move parts away, or stream the blocks."""
+    need = sum(math.prod(shape) for shape in read_shapes(folder).values()) * dtype.itemsize
+    free = memory.free_bytes(device)
+    is_host = device.type == "cpu"
+    streams = low_memory
+    if free is not None and free < need + (0 if is_host else LEAST_ROOM) and not low_memory:
+        streams = True
+        observe(
+            Warned(
+                f"{_gib(free)} GiB of memory are free and the transformer takes {_gib(need)}: "
+                "its blocks are read one by one, as with --low-memory"
+            )
+        )
+    stays = is_host or not (streams or (free is not None and free < need + ROOM))
+    observe(Noted(f"transformer {_gib(need)} GiB, {'streamed' if streams else 'whole'}"))
+    return _Plan(device=device, dtype=dtype, stays=stays, streams=streams)
+
+
+def _check_codec(found: Resolved) -> None:
+    """Before anyone waits for the text encoders."""
+    if found.spec.codec == "vae":
+        from dit4sr_cli.pipeline.vae import check_vae
+
+        check_vae(found.base / "vae")
+
+
+def _load_codec(found: Resolved, config: TransformerConfig, plan: _Plan) -> Codec:
+    if found.spec.codec == "block":
+        codec: Codec = load_block_codec(found.folder / "codec", device=plan.device)
+    else:
+        from dit4sr_cli.pipeline.vae import load_vae
+
+        codec = load_vae(found.base / "vae", device=plan.device)
+    if codec.channels != config.in_channels:
+        raise ModelError(
+            f"{found.folder}: the codec has {codec.channels} latent channels,"
+            f" the transformer {config.in_channels}"
+        )
+    return codec
+
+
+class _NoText:
+    """What stands for text in a model without text encoders, whatever is asked for."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        self._null = Conditioning.null(config)
+
+    def __call__(self, texts: Sequence[str]) -> list[Conditioning]:
+        return [self._null] * len(texts)
+
+    def knows(self, texts: Sequence[str]) -> bool:
+        return True
+
+
+def _text(
+    found: Resolved,
+    config: TransformerConfig,
+    plan: _Plan,
+    *,
+    t5: bool,
+    cache: Path | None,
+    observe: Observer,
 ) -> Encoder:
-    if not spec.text:
-        null = Conditioning.null(transformer.config)
-        return lambda prompt, negative: (null, null)
+    if not found.spec.text:
+        return _NoText(config)
     from dit4sr_cli.pipeline.text import load_text_encoders
 
-    return load_text_encoders(folder, device=device, dtype=dtype)
+    encoders = load_text_encoders(
+        found.base, config, device=plan.device, dtype=plan.dtype, t5=t5, cache=cache
+    )
+    if t5 and not encoders.has_t5:
+        observe(
+            Warned(
+                f"{found.base}: the text encoder T5 is not there and prompts are read less closely "
+                "(--no-t5 says that this is meant)"
+            )
+        )
+    return encoders
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f}"

@@ -18,6 +18,8 @@ from dit4sr_cli.core.types import Box, StartPoint
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, euler_step, guided, sigmas, start_latents
 from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.pipeline.device import limits_of
+from dit4sr_cli.pipeline.memory import Fitting
 from dit4sr_cli.tiles.blend import blended, cut
 from dit4sr_cli.tiles.grid import Tiling, cover
 
@@ -43,6 +45,10 @@ class Conditioning:
         return Conditioning(
             self.prompt_embeds.to(like.device), self.pooled_prompt_embeds.to(like.device)
         )
+
+
+class OverflowedError(ArithmeticError):
+    """Latents became infinite or no numbers: the precision is too narrow for these weights."""
 
 
 @torch.inference_mode()
@@ -74,11 +80,14 @@ def denoise(
         start: `noise`, or `lr`: LR latents noised to the first level.
         shift: of the noise schedule.
         tiling: how the latents are cut; None: 64 cells with an overlap of 24, evenly spread.
-        batch: tiles that go through the transformer together.
+        batch: tiles that go through the transformer together; fewer do when memory is short.
         observe: hears of every finished tile.
 
     Returns:
         Latents [1, C, H, W], float32, on the device of `lr_latents`.
+
+    Raises:
+        OverflowedError: the transformer's precision does not reach.
     """
     if guidance > 1 and negative is None:
         raise ValueError("guidance above 1 needs a negative conditioning")
@@ -92,6 +101,12 @@ def denoise(
     boxes = cover(latents.shape[-1], latents.shape[-2], tiling)
     observe(PhaseStarted("sampling", total=steps * len(boxes)))
     velocity = torch.empty_like(latents)
+    tokens = _tokens(transformer.config, boxes[0], positive)
+    predict_velocity = Fitting(
+        transformer,
+        latents.device,
+        largest=_largest_batch(transformer.config, tokens, latents.device),
+    )
     finished = 0
 
     def advance(count: int) -> None:
@@ -99,10 +114,10 @@ def denoise(
         finished += count
         observe(Advanced(finished))
 
-    for sigma, following in pairwise(levels):
+    for step, (sigma, following) in enumerate(pairwise(levels)):
         predict = partial(
             _velocity,
-            transformer=transformer,
+            transformer=predict_velocity,
             latents=latents,
             lr_latents=lr_latents,
             sigma=sigma,
@@ -111,13 +126,32 @@ def denoise(
         )
         blended(predict, boxes, velocity, grid=tiling.grid, batch=batch, after=advance)
         latents = euler_step(latents, velocity, sigma, following)
+        # Asking makes the device wait, so not every step: what overflows does so at once.
+        if step in (0, steps - 1) and not _are_finite(latents):
+            raise OverflowedError("the latents are not finite")
     return latents
+
+
+def _are_finite(latents: Tensor) -> bool:
+    return bool(latents.isfinite().all())
+
+
+def _tokens(config: TransformerConfig, box: Box, text: Conditioning) -> int:
+    """Tokens that attend to each other: X, L and C of one tile."""
+    image = (box.width // config.patch_size) * (box.height // config.patch_size)
+    return 2 * image + text.prompt_embeds.shape[1]
+
+
+def _largest_batch(config: TransformerConfig, tokens: int, device: torch.device) -> int | None:
+    """What keeps the attention matrix, where a device makes it, within what a tensor may hold."""
+    limit = limits_of(device).max_elements
+    return None if limit is None else max(1, limit // (config.num_attention_heads * tokens**2))
 
 
 def _velocity(
     boxes: Sequence[Box],
     *,
-    transformer: MMDiTControl,
+    transformer: Fitting,
     latents: Tensor,
     lr_latents: Tensor,
     sigma: float,

@@ -1,6 +1,8 @@
-"""Which device and precision to compute with."""
+"""Which device and precision to compute with, and what each device can do."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 
@@ -12,6 +14,29 @@ _DTYPES = {
     Precision.FP16: torch.float16,
     Precision.BF16: torch.bfloat16,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a kind of device must not be asked for.
+
+    Args:
+        window: side in latent cells of what the VAE decodes at once, without its margin.
+        max_elements: of one tensor.
+        has_float64: whether it knows float64.
+    """
+
+    window: int = 128
+    max_elements: int | None = None
+    has_float64: bool = True
+
+
+_LIMITS = {"mps": Limits(window=64, max_elements=(1 << 31) - 1, has_float64=False)}
+
+
+def limits_of(device: torch.device) -> Limits:
+    """What this kind of device must not be asked for."""
+    return _LIMITS.get(device.type, Limits())
 
 
 def pick_device(choice: DeviceChoice | str = DeviceChoice.AUTO) -> torch.device:
@@ -44,6 +69,23 @@ def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
         return _DTYPES[precision]
     if device.type == "cpu":
         return torch.float32
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return torch.float16
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float16
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is arithmetic of the device's own, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "mps":
+        return torch.backends.mps.is_macos_or_newer(14, 0)
+    return False
+
+
+def wider(dtype: torch.dtype, device: torch.device) -> torch.dtype | None:
+    """The next type with a greater range, to compute again in what overflowed; None: there is none.
+
+    Float16 ends at 65504; bfloat16 reaches as far as float32.
+    """
+    if dtype == torch.float16:
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    return None

@@ -5,51 +5,90 @@ Shapes: C latent channels, H W pixels, h w latent cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from dit4sr_cli.core.types import Box
+from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.components import Codec
 
 WINDOW = 128
-"""Side of the windows that are decoded at once, in latent cells, without their margin."""
+"""Longest side of what is encoded or decoded at once, in latent cells, without its margin."""
+MIN_WINDOW = 32
+
+T = TypeVar("T")
 
 
 @torch.inference_mode()
-def encode(codec: Codec, image: Tensor, *, device: torch.device) -> Tensor:
+def encode(
+    codec: Codec, image: Tensor, *, device: torch.device, window: int | None = None
+) -> Tensor:
     """Latents [1, C, h, w] of an image [3, H, W] in -1..1, on `device`."""
     factor = codec.downscale
     height, width = image.shape[1] // factor, image.shape[2] // factor
-    latents = torch.empty(1, codec.channels, height, width, device=device)
-    for window, outer in _windows(height, width, codec.margin):
-        part = _cut(image, outer, factor).to(device)
-        _put(latents[0], codec.encode(part[None])[0], window, outer, 1)
-    return latents
+
+    def run(side: int) -> Tensor:
+        latents = torch.zeros(1, codec.channels, height, width, device=device)
+        for inner, outer in windows(height, width, side, codec.margin):
+            part = codec.encode(_cut(image, outer, factor).to(device)[None])[0]
+            _add(latents[0], part.float(), inner, outer, codec.feather, 1)
+        return latents
+
+    return _fitting(run, window or WINDOW, device)
 
 
 @torch.inference_mode()
-def decode(codec: Codec, latents: Tensor) -> Tensor:
+def decode(codec: Codec, latents: Tensor, *, window: int | None = None) -> Tensor:
     """Image [3, H, W], about -1..1, on the CPU, of latents [1, C, h, w]."""
     factor = codec.downscale
     height, width = latents.shape[-2:]
-    image = torch.empty(3, height * factor, width * factor)
-    for window, outer in _windows(height, width, codec.margin):
-        part = codec.decode(_cut(latents[0], outer, 1)[None])[0]
-        _put(image, part.float().cpu(), window, outer, factor)
-    return image
+
+    def run(side: int) -> Tensor:
+        image = torch.zeros(3, height * factor, width * factor)
+        for inner, outer in windows(height, width, side, codec.margin):
+            part = codec.decode(_cut(latents[0], outer, 1)[None])[0]
+            _add(image, part.float().cpu(), inner, outer, codec.feather, factor)
+        return image
+
+    return _fitting(run, window or WINDOW, latents.device)
 
 
-def _windows(height: int, width: int, margin: int) -> Iterator[tuple[Box, Box]]:
-    """Disjoint windows that cover the grid, each with its outer window: margins added."""
-    for y in range(0, height, WINDOW):
-        for x in range(0, width, WINDOW):
-            window = Box(x, y, min(WINDOW, width - x), min(WINDOW, height - y))
-            left, top = max(0, x - margin), max(0, y - margin)
-            right = min(width, x + window.width + margin)
-            bottom = min(height, y + window.height + margin)
-            yield window, Box(left, top, right - left, bottom - top)
+def windows(height: int, width: int, side: int, margin: int) -> Iterator[tuple[Box, Box]]:
+    """Disjoint windows of much the same size that cover the grid, each with its margin around it.
+
+    Args:
+        height: of the grid.
+        width: of the grid.
+        side: no window is longer.
+        margin: cells added around a window, where the grid has them.
+    """
+    for top, bottom in _spans(height, side):
+        for left, right in _spans(width, side):
+            x, y = max(0, left - margin), max(0, top - margin)
+            outer = Box(x, y, min(width, right + margin) - x, min(height, bottom + margin) - y)
+            yield Box(left, top, right - left, bottom - top), outer
+
+
+def _fitting(run: Callable[[int], T], side: int, device: torch.device) -> T:
+    """Run with windows of this side, halved while memory is short."""
+    while True:
+        try:
+            return run(side)
+        except (RuntimeError, MemoryError) as error:
+            if side <= MIN_WINDOW or not memory.is_out_of_memory(error):
+                raise
+        memory.release(device)
+        side //= 2
+
+
+def _spans(length: int, side: int) -> list[tuple[int, int]]:
+    count = -(-length // side)
+    edges = [length * i // count for i in range(count + 1)]
+    return list(pairwise(edges))
 
 
 def _cut(x: Tensor, box: Box, factor: int) -> Tensor:
@@ -60,7 +99,35 @@ def _cut(x: Tensor, box: Box, factor: int) -> Tensor:
     ]
 
 
-def _put(target: Tensor, part: Tensor, window: Box, outer: Box, factor: int) -> None:
-    """Copy the part's inner window into its place."""
-    inner = Box(window.x - outer.x, window.y - outer.y, window.width, window.height)
-    _cut(target, window, factor).copy_(_cut(part, inner, factor))
+def _add(target: Tensor, part: Tensor, inner: Box, outer: Box, feather: int, factor: int) -> None:
+    """Add a window's result, fading out over `feather` cells across each border it shares.
+
+    The fades of neighbours add up to one.
+    """
+    height, width = target.shape[1] // factor, target.shape[2] // factor
+    rows = _fade(inner.y, inner.height, height, feather, factor)
+    columns = _fade(inner.x, inner.width, width, feather, factor)
+    half = feather // 2
+    x, y = max(0, inner.x - half), max(0, inner.y - half)
+    used = Box(
+        x,
+        y,
+        min(width, inner.x + inner.width + half) - x,
+        min(height, inner.y + inner.height + half) - y,
+    )
+    faded = _cut(part, Box(used.x - outer.x, used.y - outer.y, used.width, used.height), factor)
+    weights = (rows[:, None] * columns[None, :]).to(faded.device)
+    _cut(target, used, factor).add_(faded * weights if feather else faded)
+
+
+def _fade(start: int, length: int, total: int, feather: int, factor: int) -> Tensor:
+    """Weights along one axis of a window with its half fades, in steps of 1/factor cells."""
+    half = feather // 2
+    first, last = max(0, start - half), min(total, start + length + half)
+    weights = torch.ones((last - first) * factor)
+    ramp = (torch.arange(feather * factor) + 0.5) / max(1, feather * factor)
+    if feather and start > 0:
+        weights[: feather * factor] = ramp
+    if feather and start + length < total:
+        weights[-feather * factor :] *= ramp.flip(0)
+    return weights

@@ -8,16 +8,21 @@ from textwrap import shorten
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
+from typing_extensions import Self
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.sizes import MULTIPLE
-from dit4sr_cli.weights.reader import read_json, read_state_dict
+from dit4sr_cli.weights.files import read_json
+from dit4sr_cli.weights.reader import check_fit, read_shapes, read_state_dict
 
-MARGIN = 18
-"""Cells that SD3's decoder sees to each side by its convolutions (17.25; the encoder's: 13.5).
+FEATHER = 16
+"""Cells over which windows fade into each other.
 
-Group norm and the middle attention see the whole window: windows agree closely, not exactly.
+Group norm and the middle attention see the whole window, so neighbours agree closely, not exactly:
+a hard border would show on a plain sky.
 """
+MARGIN = 18 + FEATHER // 2
+"""Cells that SD3's decoder sees to each side by its convolutions (17.25; the encoder's: 13.5)."""
 _LONGEST_MESSAGE = 300
 
 
@@ -26,6 +31,7 @@ class VaeCodec:
 
     downscale = MULTIPLE
     margin = MARGIN
+    feather = FEATHER
 
     def __init__(self, vae: AutoencoderKL) -> None:
         self.vae = vae
@@ -47,14 +53,32 @@ class VaeCodec:
         images: Tensor = self.vae.decode(z).sample
         return images
 
+    def to(self, device: torch.device) -> Self:
+        """Move it."""
+        self.vae.to(device)
+        return self
 
-def load_vae(folder: Path, *, device: torch.device, dtype: torch.dtype) -> VaeCodec:
-    """Load a `vae` folder in the diffusers layout.
+
+def load_vae(folder: Path, *, device: torch.device) -> VaeCodec:
+    """Load a `vae` folder in the diffusers layout; it computes in float32 whatever the rest does.
 
     Args:
         folder: with `config.json` and safetensors.
         device: where it computes.
-        dtype: of the transformer; the VAE computes in float32 whatever it is.
+
+    Raises:
+        ModelError: files are missing or damaged, or are not of such a VAE.
+    """
+    vae = check_vae(folder)
+    # float16 overflows in the decoder, and bfloat16 has fewer steps than a picture has grey
+    # levels: float32, so that what is written is what the latents say.
+    state = read_state_dict(folder, device=device, dtype=torch.float32)
+    vae.load_state_dict(state, strict=True, assign=True)
+    return VaeCodec(vae.requires_grad_(False).eval())
+
+
+def check_vae(folder: Path) -> AutoencoderKL:
+    """The VAE on `meta`, once its files are known to fit it; reads headers only.
 
     Raises:
         ModelError: files are missing or damaged, or are not of such a VAE.
@@ -64,31 +88,20 @@ def load_vae(folder: Path, *, device: torch.device, dtype: torch.dtype) -> VaeCo
             f"{folder}: the VAE is not there",
             hint=f"put the folder vae of Stable Diffusion 3.5 medium into {folder.parent}",
         )
-    vae = _build(folder)
-    # float16 overflows in the decoder, and bfloat16 has fewer steps than a picture has grey
-    # levels: float32, so that what is written is what the latents say.
-    return VaeCodec(vae.requires_grad_(False).to(device=device, dtype=torch.float32).eval())
+    vae = _build(folder / "config.json")
+    check_fit(vae, read_shapes(folder), folder)
+    return vae
 
 
-def _build(folder: Path) -> AutoencoderKL:
-    path = folder / "config.json"
+def _build(path: Path) -> AutoencoderKL:
     config = {key: value for key, value in read_json(path).items() if not key.startswith("_")}
     if 2 ** (len(config.get("block_out_channels", ())) - 1) != MULTIPLE:
         raise ModelError(f"{path}: this VAE does not shrink pictures by {MULTIPLE}")
     try:
         with torch.device("meta"):
-            vae = AutoencoderKL(**config)
+            return AutoencoderKL(**config)
     except (TypeError, ValueError, LookupError) as error:
         raise ModelError(f"{path}: {_one_line(error)}") from error
-    state = read_state_dict(folder)
-    try:
-        vae.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{folder}: {_one_line(error)}",
-            hint="these weights are not of this VAE, or the copy is incomplete",
-        ) from error
-    return vae
 
 
 def _one_line(error: Exception) -> str:

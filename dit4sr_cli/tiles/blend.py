@@ -38,7 +38,7 @@ def blended(
             after(1)
         return out
     height, width = out.shape[-2:]
-    weights = window(boxes[0].height, boxes[0].width, grid).to(out.device, torch.float32)
+    weights = window(boxes[0].height, boxes[0].width, grid).float().to(out.device)
     total = torch.zeros(height, width, device=out.device)
     out.zero_()
     for some in _batches(boxes, batch):

@@ -8,7 +8,8 @@ import torch
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.model.codec import BlockCodec, CodecConfig
-from dit4sr_cli.weights.reader import read_json, read_state_dict
+from dit4sr_cli.weights.files import read_json
+from dit4sr_cli.weights.reader import read_state_dict
 
 
 def load_block_codec(folder: Path, *, device: str | torch.device = "cpu") -> BlockCodec:

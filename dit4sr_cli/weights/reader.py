@@ -1,66 +1,155 @@
-"""Reads safetensors folders in the diffusers layout; pickles are never looked for."""
+"""Reads safetensors folders in the diffusers layout; pickles are never looked for.
+
+Weights are memory-mapped: what is not touched is not read, what keeps its type is not copied.
+"""
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.weights.files import read_json
+
+_STEM = r"(?:diffusion_pytorch_)?model"
+_WEIGHTS = re.compile(rf"{_STEM}(?:\.(\w+))?(?:-\d+-of-\d+)?\.safetensors")
+_INDEX = re.compile(rf"{_STEM}(?:\.(\w+))?\.safetensors\.index(?:\.(\w+))?\.json")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Parse a JSON object.
+def read_state_dict(
+    folder: Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    names: Collection[str] | None = None,
+) -> dict[str, Tensor]:
+    """Tensors of a folder, from one file or from its shards.
 
-    Raises:
-        ModelError: the file is missing or damaged.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: not there", hint="is this the folder of a model?") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: not a JSON object")
-    return values
-
-
-def read_state_dict(folder: Path, *, device: str = "cpu") -> dict[str, torch.Tensor]:
-    """Tensors of a folder, from one file or from the shards that an index names.
+    Args:
+        folder: in the diffusers layout.
+        device: where the tensors go.
+        dtype: of the floating-point tensors; None keeps what is stored.
+        names: which tensors; None: all.
 
     Raises:
         ModelError: no weights, a missing shard, or a damaged file.
     """
-    state: dict[str, torch.Tensor] = {}
-    for path in _weight_files(folder):
-        try:
-            state.update(load_file(path, device=device))
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"{path}: damaged or incomplete weights ({error})", hint="fetch this file again"
-            ) from error
+    state: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        with _opened(path) as file:
+            stored = list(file.keys())
+        wanted = stored if names is None else [name for name in stored if name in names]
+        for name in wanted:
+            # Opened anew for each: once a tensor is converted, the pages it was read from leave.
+            with _opened(path) as file:
+                state[name] = _converted(file.get_tensor(name), device, dtype)
     return state
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    index = sorted(folder.glob("*.safetensors.index.json"))
-    if index:
-        names = set(read_json(index[0]).get("weight_map", {}).values())
-        paths = [folder / str(name) for name in sorted(names)]
-    else:
-        paths = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-        paths = paths or sorted(folder.glob("*.safetensors"))
+def read_shapes(folder: Path) -> dict[str, torch.Size]:
+    """The shape of every tensor, from the headers alone.
+
+    Raises:
+        ModelError: no weights, a missing shard, or a damaged file.
+    """
+    shapes: dict[str, torch.Size] = {}
+    for path in weight_files(folder):
+        with _opened(path) as file:
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                shapes[name] = torch.Size(file.get_slice(name).get_shape())
+    return shapes
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of one set of weights: the plain one, unless only a variant such as fp16 is there.
+
+    Raises:
+        ModelError: there are none, or a shard that the index names is missing.
+    """
+    indexes, files = _indexes(folder), _files(folder)
+    variants = weight_variants(folder)
+    if not variants:
+        return _any_files(folder)
+    index = indexes.get(variants[0])
+    if index is None:
+        return files[variants[0]]
+    paths = [
+        folder / str(name) for name in sorted(set(read_json(index).get("weight_map", {}).values()))
+    ]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise ModelError(f"{missing[0]}: this shard is missing", hint="fetch it again")
+    return paths
+
+
+def weight_variants(folder: Path) -> list[str | None]:
+    """The sets of weights in a folder, the plain one first: [None, "fp16"]."""
+    return sorted({*_indexes(folder), *_files(folder)}, key=lambda variant: variant or "")
+
+
+def _indexes(folder: Path) -> dict[str | None, Path]:
+    matches = [(path, _INDEX.fullmatch(path.name)) for path in sorted(folder.glob("*.json"))]
+    return {match[1] or match[2]: path for path, match in matches if match}
+
+
+def _files(folder: Path) -> dict[str | None, list[Path]]:
+    files: dict[str | None, list[Path]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        if match := _WEIGHTS.fullmatch(path.name):
+            files.setdefault(match[1], []).append(path)
+    return files
+
+
+def _any_files(folder: Path) -> list[Path]:
+    """Whatever safetensors there are, under names of their own."""
+    paths = sorted(folder.glob("*.safetensors"))
     if not paths:
         raise ModelError(
             f"{folder}: no .safetensors weights in this folder",
             hint="other weight formats are not read: convert them to safetensors first",
         )
     return paths
+
+
+def check_fit(model: torch.nn.Module, shapes: dict[str, torch.Size], folder: Path) -> None:
+    """Refuse weights that are not this module's: a strict load that a person can read.
+
+    Raises:
+        ModelError: names the first few tensors that are missing, too many, or of another shape.
+    """
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    missing = [name for name in expected if name not in shapes]
+    unexpected = [name for name in shapes if name not in expected]
+    reshaped = [n for n, shape in expected.items() if n in shapes and shapes[n] != shape]
+    for what, names in (
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("of another shape", reshaped),
+    ):
+        if names:
+            raise ModelError(
+                f"{folder}: {len(names)} tensors are {what}: {', '.join(names[:5])}",
+                hint="these weights are not of this architecture, or the copy is incomplete",
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: damaged or incomplete weights ({error})", hint="fetch this file again"
+        ) from error
+
+
+def _converted(tensor: Tensor, device: str | torch.device, dtype: torch.dtype | None) -> Tensor:
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.types import ColorFix, StartPoint
+from dit4sr_cli.core.words import did_you_mean
 from dit4sr_cli.model.config import Wiring
-from dit4sr_cli.weights.reader import read_json
+from dit4sr_cli.weights.files import read_json
 
 FILE_NAME = "model.json"
 
@@ -26,6 +29,9 @@ class ModelSpec:
         min_cells: smallest latent grid; smaller pictures are padded to it.
         shift: of the noise schedule.
         wiring: where the control key comes from; None: as the transformer's config says.
+        injection_scale: strength of the LR injection; None: as the transformer's config says.
+        base: where VAE, tokenizers and text encoders are if not in the model's own folder: a
+            folder, relative to the model's, or the name of a pulled base.
     """
 
     name: str = "dit4sr"
@@ -43,28 +49,62 @@ class ModelSpec:
     min_cells: int = 1
     shift: float = 3.0
     wiring: Wiring | None = None
+    injection_scale: float | None = None
+    base: str = ""
 
 
-def read_spec(folder: Path) -> ModelSpec:
+def read_spec(folder: Path, defaults: ModelSpec | None = None) -> ModelSpec:
     """The folder's `model.json`; a folder without one is in the published layout.
+
+    Args:
+        folder: of the model.
+        defaults: for what the file leaves out; None: the published model's, under this name.
 
     Raises:
         ModelError: the file has a key that this version does not know, or a value that is wrong.
     """
     path = folder / FILE_NAME
     if not path.exists():
-        return ModelSpec(name=folder.resolve().name)
+        return defaults or ModelSpec(name=folder.resolve().name)
     values = read_json(path)
-    unknown = sorted(set(values) - {field.name for field in fields(ModelSpec)})
-    if unknown:
-        raise ModelError(
-            f"{path}: unknown key {unknown[0]!r}", hint="the model is for a newer dit4sr: update it"
-        )
-    try:
-        if "start" in values:
-            values["start"] = StartPoint(values["start"])
-        if "color_fix" in values:
-            values["color_fix"] = ColorFix(values["color_fix"])
-        return ModelSpec(**values)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
+    return with_values(defaults or ModelSpec(), values, where=str(path))
+
+
+def with_values(spec: ModelSpec, values: Mapping[str, Any], *, where: str) -> ModelSpec:
+    """The same spec with some fields set, as a file says them.
+
+    Args:
+        spec: where the other fields come from.
+        values: by the names of the fields.
+        where: the file, for messages.
+
+    Raises:
+        ModelError: a field that this version does not know, or a value that is wrong.
+    """
+    known = {field.name: str(field.type) for field in fields(ModelSpec)}
+    changed: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            hint = did_you_mean(key, known) or "the model is for a newer dit4sr: update it"
+            raise ModelError(f"{where}: unknown key {key!r}", hint=hint)
+        try:
+            changed[key] = _parsed(value, known[key])
+        except ValueError as error:
+            raise ModelError(f"{where}: {key} = {value!r}: {error}") from error
+    return replace(spec, **changed)
+
+
+def _parsed(value: Any, kind: str) -> Any:
+    """A value of a file as a field of this type holds it."""
+    kind = kind.removesuffix(" | None")
+    if kind in ("StartPoint", "ColorFix"):
+        return (StartPoint if kind == "StartPoint" else ColorFix)(value)
+    if kind == "Wiring":
+        if value in ("legacy", "r1", None):
+            return value
+        raise ValueError("it is legacy or r1")
+    if kind == "float" and type(value) in (int, float):
+        return float(value)
+    if type(value).__name__ == kind:  # not isinstance: to Python, True is a number
+        return value
+    raise ValueError(f"it should be of type {kind}")

@@ -11,7 +11,9 @@ from typing_extensions import Self
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.model.config import TransformerConfig, Wiring
 from dit4sr_cli.model.transformer import MMDiTControl
-from dit4sr_cli.weights.reader import read_json, read_state_dict
+from dit4sr_cli.weights.files import read_json
+from dit4sr_cli.weights.reader import check_fit, read_shapes, read_state_dict
+from dit4sr_cli.weights.stream import stream_blocks
 
 
 class Transformer(MMDiTControl):
@@ -24,50 +26,61 @@ class Transformer(MMDiTControl):
         wiring: Wiring | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
+        *,
+        injection_scale: float | None = None,
+        stream: bool = False,
     ) -> Self:
         """Load a transformer folder in the diffusers layout, sharded or not.
+
+        Weights that keep their type on the CPU are memory-mapped, not copied.
 
         Args:
             path: the folder with `config.json` and safetensors.
             wiring: of these weights; None: what the config says, `legacy` if it says nothing.
             device: where the weights go.
             dtype: None keeps the type they are stored in.
+            injection_scale: of the LR features; None: what the config says.
+            stream: read each block's weights when it runs, and keep none.
 
         Raises:
             ModelError: files are missing or damaged, or do not fit the architecture.
         """
         folder = Path(path)
-        config = _read_config(folder, wiring)
+        model = cls.skeleton(folder, read_config(folder, wiring, injection_scale))
+        if stream:
+            stream_blocks(
+                model, "transformer_blocks", folder, device=torch.device(device), dtype=dtype
+            )
+        else:
+            state = read_state_dict(folder, device=device, dtype=dtype)
+            model.load_state_dict(state, strict=True, assign=True)
+        return model.requires_grad_(False).eval()
+
+    @classmethod
+    def skeleton(cls, folder: Path, config: TransformerConfig) -> Self:
+        """The network without weights, once the folder's are known to fit; reads headers only.
+
+        Raises:
+            ModelError: files are missing or damaged, or do not fit the architecture.
+        """
         with torch.device("meta"):
             model = cls(config)
-        state = read_state_dict(folder)
-        _check_fit(model, state, folder)
-        model.load_state_dict(state, strict=True, assign=True)
-        model.requires_grad_(False)
-        return model.to(device=device, dtype=dtype).eval()
+        check_fit(model, read_shapes(folder), folder)
+        return model
 
 
-def _read_config(folder: Path, wiring: Wiring | None) -> TransformerConfig:
+def read_config(
+    folder: Path, wiring: Wiring | None = None, injection_scale: float | None = None
+) -> TransformerConfig:
+    """The `config.json` of a transformer folder, with what the weights' name says of them.
+
+    Raises:
+        ModelError: the file is missing or damaged, or of another architecture.
+    """
     try:
         config = TransformerConfig.from_dict(read_json(folder / "config.json"))
+        if injection_scale is not None:
+            config = replace(config, injection_scale=injection_scale)
         return config if wiring is None else replace(config, wiring=wiring)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{folder / 'config.json'}: {error}") from error
-
-
-def _check_fit(model: torch.nn.Module, state: dict[str, torch.Tensor], folder: Path) -> None:
-    """Name the first few keys that do not fit: a strict load that a person can read."""
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    missing = [name for name in expected if name not in state]
-    unexpected = [name for name in state if name not in expected]
-    reshaped = [n for n, shape in expected.items() if n in state and state[n].shape != shape]
-    for what, names in (
-        ("missing", missing),
-        ("unexpected", unexpected),
-        ("of another shape", reshaped),
-    ):
-        if names:
-            raise ModelError(
-                f"{folder}: {len(names)} tensors are {what}: {', '.join(names[:5])}",
-                hint="these weights are not of this architecture, or the copy is incomplete",
-            )

@@ -34,11 +34,32 @@ FLAGS = {
         "--scale",
         "--long-edge",
         "--prompt",
+        "--prompt-file",
+        "--prompts",
+        "--caption",
+        "--captioner",
+        "--suffix",
         "--negative-prompt",
+        "--no-t5",
+        "--low-memory",
+        "--pull",
+        "--accept-licence",
         "--start",
         "--format",
         "--quality",
         "--overwrite",
+        "--max-megapixels",
+    },
+    ("caption",): TALK
+    | {
+        "--write-sidecars",
+        "--overwrite",
+        "--captioner",
+        "--no-filter",
+        "-s",
+        "--seed",
+        "--device",
+        "--dtype",
         "--max-megapixels",
     },
     ("eval",): TALK
@@ -59,12 +80,27 @@ FLAGS = {
     ("models",): {"--help"},
     ("models", "list"): TALK,
     ("models", "path"): TALK,
+    ("models", "info"): TALK,
+    ("models", "verify"): TALK,
+    ("models", "remove"): TALK | {"--base", "--yes"},
+    ("models", "pull"): TALK
+    | {
+        "--t5",
+        "--no-t5",
+        "--captioner",
+        "--dtype",
+        "--revision",
+        "--from",
+        "--accept-licence",
+        "-j",
+        "--jobs",
+    },
 }
 
 
 def _flags(help_text: str) -> set[str]:
     rows = re.findall(r"^  (-[^ ].*)$", help_text, re.MULTILINE)
-    return {flag for row in rows for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row[:30])}
+    return {flag for row in rows for flag in re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", row[:30])}
 
 
 @pytest.mark.parametrize("path", FLAGS, ids=lambda path: " ".join(path) or "dit4sr")
@@ -86,12 +122,18 @@ def test_every_command_is_frozen():
 
 def test_defaults_are_those_of_the_settings():
     from dit4sr_cli.cli.upscale import upscale
-    from dit4sr_cli.core.settings import ModelSettings, OutputSettings, UpscaleSettings
+    from dit4sr_cli.core.settings import (
+        CaptionSettings,
+        ModelSettings,
+        OutputSettings,
+        UpscaleSettings,
+    )
 
     for settings, renamed in (
         (UpscaleSettings(), {"scale": None}),
         (OutputSettings(), {"target": "output"}),
-        (ModelSettings(), {"precision": "dtype"}),
+        (ModelSettings(), {"precision": "dtype", "t5": None}),
+        (CaptionSettings(), {}),
     ):
         for name in settings.__dataclass_fields__:
             option = renamed.get(name, name)

@@ -16,6 +16,8 @@ LIGHT_RUNS = {
     "upscale --help": ["upscale", "--help"],
     "models --help": ["models", "--help"],
     "models list": ["models", "list"],
+    "models info": ["models", "info", "dit4sr-q"],
+    "caption --help": ["caption", "--help"],
     "doctor --help": ["doctor", "--help"],
     "eval --help": ["eval", "--help"],
     "train --help": ["train", "--help"],

@@ -10,28 +10,9 @@ from dataclasses import dataclass
 
 import dit4sr_cli.jobs
 from dit4sr_cli.core import events
+from dit4sr_cli.jobs.record import Record
 
 _MODULE = "dit4sr_cli.jobs.upscaler"
-
-
-@dataclass(frozen=True)
-class Record:
-    model: str
-    steps: int
-    guidance: float
-    seed: int
-    start: str
-    color_fix: str
-    tile: int
-    overlap: int
-    tiles: int
-    device: str
-    dtype: str
-    seconds: float
-    input_size: tuple[int, int]
-    output_size: tuple[int, int]
-    prompt: str
-    negative_prompt: str
 
 
 @dataclass(frozen=True)
@@ -46,12 +27,15 @@ class Upscaler:
     name = "nano"
 
     @classmethod
-    def load(cls, model="auto", device="auto", dtype=None):
+    def load(cls, model="auto", device="auto", dtype=None, **how):
         upscaler = cls()
         upscaler.name = "nano" if model == "auto" else model
         upscaler.device = "cpu" if device == "auto" else device
         upscaler.dtype = dtype or "fp32"
         return upscaler
+
+    def learn(self, prompts, *, suffix=None):
+        """Text encoders are not what these tests are about."""
 
     def upscale(self, image, *, scale=4, long_edge=None, observe=events.ignore, **settings):
         from dit4sr_cli.imaging import resize
@@ -70,6 +54,7 @@ class Upscaler:
     def _record(self, settings, input_size, output_size):
         return Record(
             model=self.name,
+            revision="",
             steps=settings.get("steps") or 1,
             guidance=settings.get("guidance") or 1.0,
             seed=settings.get("seed", 0),
@@ -85,13 +70,15 @@ class Upscaler:
             output_size=output_size,
             prompt=settings.get("prompt") or "",
             negative_prompt=settings.get("negative_prompt") or "",
+            caption=settings.get("prompt") or "",
+            prompt_origin=settings.get("prompt_origin", "none"),
         )
 
 
 def fake_model() -> None:
     """Put the stand-in where the real model would be imported from."""
     module = types.ModuleType(_MODULE)
-    module.Upscaler, module.Record, module.Result = Upscaler, Record, Result
+    module.Upscaler, module.Result = Upscaler, Result
     sys.modules[_MODULE] = module
     dit4sr_cli.jobs.upscaler = module
 

@@ -39,7 +39,7 @@ def build(folder: Path, *, shards: int = 1, seed: int = 0) -> Path:
     """Write every part; the transformer in `shards` files, with an index if there are several."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _write_transformer(folder / "transformer", shards)
+        write_transformer(folder / "transformer", shards)
         tiny_vae().save_pretrained(folder / "vae")
         FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
         for number, width in zip(("", "_2"), CLIP_WIDTHS, strict=True):
@@ -66,7 +66,8 @@ def tiny_vae() -> AutoencoderKL:
     ).eval()
 
 
-def _write_transformer(folder: Path, shards: int) -> None:
+def write_transformer(folder: Path, shards: int = 1) -> None:
+    """Random weights in the transformer's published layout."""
     model = MMDiTControl(TransformerConfig.from_dict(TRANSFORMER))
     state = {
         name: tensor if name == "pos_embed.pos_embed" else torch.randn_like(tensor) * 0.05

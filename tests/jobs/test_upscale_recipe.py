@@ -15,7 +15,6 @@ import dit4sr_cli
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import InputError, OutputError, UsageError
 from dit4sr_cli.core.settings import ModelSettings, OutputSettings, UpscaleSettings
-from dit4sr_cli.core.types import Size
 from dit4sr_cli.jobs import plan
 from dit4sr_cli.jobs import upscale as job
 
@@ -26,7 +25,7 @@ def _stand_in(monkeypatch):
     monkeypatch.setattr(job.run, "__kwdefaults__", {**job.run.__kwdefaults__, "load": _load})
 
 
-def _load(settings: ModelSettings) -> faults.Upscaler:
+def _load(settings: ModelSettings, observe=None) -> faults.Upscaler:
     return faults.Upscaler.load(settings.model, settings.device.value)
 
 
@@ -34,8 +33,8 @@ def test_one_line_api(tmp_path, photo):
     out = tmp_path / "out.png"
     outcome = dit4sr_cli.upscale(photo, out, scale=2, seed=3)
     assert images.size_of(out) == (48, 32)
-    assert outcome.input_size == Size(24, 16)
-    assert outcome.output_size == Size(48, 32)
+    assert outcome.input_size == (24, 16)
+    assert outcome.output_size == (48, 32)
     assert (outcome.output, outcome.seed, outcome.model) == (str(out), 3, "nano")
 
 

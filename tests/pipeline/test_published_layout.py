@@ -32,7 +32,8 @@ def upscaler(folder: Path) -> Upscaler:
 
 
 def _weights(upscaler: Upscaler) -> dict[str, torch.Tensor]:
-    return upscaler.components.transformer.state_dict()
+    with upscaler.components.transformer.in_use() as transformer:
+        return transformer.state_dict()
 
 
 def test_shards_load_as_one_file_does(upscaler: Upscaler, tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_shards_load_as_one_file_does(upscaler: Upscaler, tmp_path: Path) -> Non
 def test_has_the_published_defaults(upscaler: Upscaler) -> None:
     spec = upscaler.spec
     assert (spec.codec, spec.text, spec.steps, spec.guidance) == ("vae", True, 40, 8.0)
-    assert upscaler.components.transformer.config.wiring == "legacy"
+    assert upscaler.components.config.wiring == "legacy"
 
 
 def test_a_picture_goes_through_the_whole_chain(upscaler: Upscaler) -> None:

@@ -23,8 +23,8 @@ from transformers import (
 
 from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT, QUALITY_SUFFIX, compose
 from dit4sr_cli.core.errors import ModelError
-from dit4sr_cli.pipeline.components import Encoder
-from dit4sr_cli.pipeline.text import load_text_encoders
+from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.pipeline.text import TextEncoders, load_text_encoders
 
 CPU = torch.device("cpu")
 PAIRS = [
@@ -45,8 +45,11 @@ def altered(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "model"))
 
 
-def _load(folder: Path, dtype: torch.dtype = torch.float32) -> Encoder:
-    return load_text_encoders(folder, device=CPU, dtype=dtype)
+CONFIG = TransformerConfig.from_dict(tiny_published.TRANSFORMER)
+
+
+def _load(folder: Path, dtype: torch.dtype = torch.float32, **how) -> TextEncoders:
+    return load_text_encoders(folder, CONFIG, device=CPU, dtype=dtype, **how)
 
 
 def _diffusers(folder: Path, *, t5: bool = True) -> StableDiffusion3Pipeline:
@@ -73,7 +76,7 @@ def _diffusers(folder: Path, *, t5: bool = True) -> StableDiffusion3Pipeline:
     )
 
 
-def _assert_as_diffusers(pipeline: StableDiffusion3Pipeline, encode: Encoder) -> None:
+def _assert_as_diffusers(pipeline: StableDiffusion3Pipeline, encode: TextEncoders) -> None:
     for prompt, negative in PAIRS:
         with torch.no_grad():
             embeds, negative_embeds, pooled, negative_pooled = pipeline.encode_prompt(
@@ -83,7 +86,7 @@ def _assert_as_diffusers(pipeline: StableDiffusion3Pipeline, encode: Encoder) ->
                 negative_prompt=negative,
                 device=CPU,
             )
-        ours, ours_negative = encode(prompt, negative)
+        ours, ours_negative = encode([prompt, negative])
         assert ours.prompt_embeds.shape == (1, 77 + 256, TEXT_WIDTH)
         assert ours.pooled_prompt_embeds.shape == (1, POOLED_WIDTH)
         torch.testing.assert_close(ours.prompt_embeds, embeds)
@@ -101,11 +104,11 @@ def test_without_t5_its_tokens_are_zeros_as_in_the_sd3_pipeline(altered: Path) -
     shutil.rmtree(altered / "tokenizer_3")
     encode = _load(altered)
     _assert_as_diffusers(_diffusers(altered, t5=False), encode)
-    assert not encode("a cat", "")[0].prompt_embeds[:, 77:].any()
+    assert not encode(["a cat"])[0].prompt_embeds[:, 77:].any()
 
 
 def test_prompts_tell_apart(folder: Path) -> None:
-    cat, house = _load(folder)("a cat", "a house")
+    cat, house = _load(folder)(["a cat", "a house"])
     for ours, other in (
         (cat.prompt_embeds[:, :77], house.prompt_embeds[:, :77]),
         (cat.prompt_embeds[:, 77:], house.prompt_embeds[:, 77:]),
@@ -116,18 +119,18 @@ def test_prompts_tell_apart(folder: Path) -> None:
 
 def test_a_pair_is_encoded_once_and_the_encoders_let_go(folder: Path) -> None:
     encode = _load(folder)
-    first = encode("a cat", "dirty")
+    first = encode(["a cat", "dirty"])
     gc.collect()
     encoders = {CLIPTextModelWithProjection, T5EncoderModel}
     assert not [thing for thing in gc.get_objects() if type(thing) in encoders]
-    assert encode("a cat", "dirty") is first
-    assert encode("a cat", "noisy") is not first
+    assert encode.knows(["a cat"]) and not encode.knows(["a cat", "noisy"])
+    assert all(a is b for a, b in zip(encode(["a cat", "dirty"]), first, strict=True))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_computes_in_the_type_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    positive, _ = _load(folder, dtype)("a cat", "")
-    exact, _ = _load(folder)("a cat", "")
+    (positive,) = _load(folder, dtype)(["a cat"])
+    (exact,) = _load(folder)(["a cat"])
     assert positive.prompt_embeds.dtype == positive.pooled_prompt_embeds.dtype == dtype
     error = (positive.prompt_embeds.float() - exact.prompt_embeds).abs().mean()
     assert error < 0.02 * exact.prompt_embeds.abs().mean()
@@ -141,13 +144,13 @@ def test_shards_and_variants_read_as_whole_files_do(folder: Path, altered: Path)
     (t5 / "model.safetensors").unlink()
     model.save_pretrained(t5, max_shard_size="8KB")
     assert len(list(t5.glob("model-*.safetensors"))) > 1
-    expected, _ = _load(folder)("a cat", "")
-    positive, _ = _load(altered)("a cat", "")
+    (expected,) = _load(folder)(["a cat"])
+    (positive,) = _load(altered)(["a cat"])
     assert torch.equal(positive.prompt_embeds, expected.prompt_embeds)
 
 
 def test_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    _load(folder)("a cat " * 300, "")
+    _load(folder)(["a cat " * 300])
     assert capfd.readouterr() == ("", "")
 
 
@@ -217,7 +220,7 @@ def test_encoders_of_another_model_are_refused(altered: Path, path: str, key: st
 
 def _refused_when_encoding(folder: Path, told: str) -> None:
     with pytest.raises(ModelError) as caught:
-        _load(folder)("a cat", "")
+        _load(folder)(["a cat"])
     assert told in caught.value.message
     assert "\n" not in caught.value.message
 

@@ -41,8 +41,8 @@ def images() -> torch.Tensor:
     return torch.rand(1, 3, 64, 40, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def _load(folder: Path, dtype: torch.dtype = torch.float32) -> Codec:
-    return load_vae(folder, device=CPU, dtype=dtype)
+def _load(folder: Path) -> Codec:
+    return load_vae(folder, device=CPU)
 
 
 def test_latents_are_the_shifted_and_scaled_mode(folder: Path, images: torch.Tensor) -> None:
@@ -69,15 +69,6 @@ def test_declares_what_the_pipeline_asks_of_a_codec(folder: Path) -> None:
     codec = _load(folder)
     assert (codec.downscale, codec.channels) == (BlockCodec.downscale, 16)
     assert codec.margin > 0
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_computes_in_float32_whatever_the_transformer_does(
-    folder: Path, images: torch.Tensor, dtype: torch.dtype
-) -> None:
-    latents = _load(folder, dtype).encode(images)
-    assert latents.dtype == torch.float32
-    torch.testing.assert_close(latents, _load(folder).encode(images))
 
 
 def test_reads_weights_stored_in_float16_under_their_variant_name(

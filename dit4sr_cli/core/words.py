@@ -1,0 +1,22 @@
+"""Small helps for messages: the word that was meant, and sizes that a person can read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or nothing if no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def as_size(num_bytes: float) -> str:
+    """Bytes in decimal units, as disks and hubs count: `9.5 GB`."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while abs(num_bytes) >= 999.5 and len(units) > 1:
+        num_bytes /= 1000
+        units.pop(0)
+    is_round = units[0] == "B" or abs(num_bytes) >= 99.95
+    return f"{num_bytes:.0f} {units[0]}" if is_round else f"{num_bytes:.1f} {units[0]}"
