@@ -193,11 +193,18 @@ def _row(entry: Entry, *, is_auto: bool) -> tuple[str, ...]:
         entry.name,
         entry.kind,
         entry.state,
-        as_size(entry.num_bytes) if entry.num_bytes else "-",
+        _size(entry),
         str(spec.steps) if spec else "-",
         f"{spec.guidance:g}" if spec else "-",
         entry.licence or "-",
     )
+
+
+def _size(entry: Entry) -> str:
+    """On disk; in brackets, about what a pull would fetch."""
+    if entry.num_bytes or entry.on_shelf is None:
+        return as_size(entry.num_bytes)
+    return f"({entry.on_shelf.part.gigabytes:g} GB)"
 
 
 def _as_table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -60,6 +60,8 @@ class Entry:
             "licence": self.licence,
             "steps": spec.steps if spec else None,
             "guidance": spec.guidance if spec else None,
+            "wiring": spec.wiring if spec else None,
+            "injection_scale": spec.injection_scale if spec else None,
             "base": spec.base or None if spec else None,
             "problem": self.problem or None,
         }

@@ -217,8 +217,9 @@ def _ask_licences(parts: Iterable[Part], accept: Accept | None) -> None:
         return
     if accept is None or not accept(open_terms):
         titles = ", ".join(terms.title for terms in open_terms)
+        urls = " and ".join(terms.url for terms in open_terms)
         raise UsageError(
-            f"licence not accepted: {titles}", hint="read it, then pass --accept-licence"
+            f"licence not accepted: {titles}", hint=f"read {urls}, then pass --accept-licence"
         )
     licence.accept(terms.key for terms in open_terms)
 
