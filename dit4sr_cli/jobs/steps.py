@@ -1,0 +1,258 @@
+"""The steps of one picture's way: open, describe, enlarge, finish; `upscale` and `batch` walk them.
+
+Each takes what the one before it made, so that steps of different pictures can overlap.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from dit4sr_cli import __version__
+from dit4sr_cli.core import events
+from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.settings import OutputSettings
+from dit4sr_cli.imaging import formats
+from dit4sr_cli.jobs import plan
+from dit4sr_cli.jobs.plan import Request
+from dit4sr_cli.jobs.record import Outcome, Record
+
+if TYPE_CHECKING:
+    from dit4sr_cli.captions.source import Caption
+    from dit4sr_cli.imaging.picture import Picture
+    from dit4sr_cli.jobs.upscaler import Upscaler
+    from dit4sr_cli.weights.resolve import Resolved
+    from dit4sr_cli.weights.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A picture that was read, and that can be written once it is made.
+
+    Args:
+        request: what was asked for.
+        model: what will be used.
+        target: where the result goes; None is standard output.
+        format: of the result.
+        pages: what was read, and fits the format.
+        warnings: gathered on the whole way.
+        started: on the monotonic clock.
+    """
+
+    request: Request
+    model: Resolved
+    target: Path | None
+    format: str
+    pages: list[Picture]
+    warnings: list[str] = field(default_factory=list)
+    started: float
+
+    def noting(self, observe: events.Observer) -> events.Observer:
+        """An observer that also keeps warnings for the outcome."""
+        return _keeping_warnings(observe, self.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The enlarged pages, with alpha and metadata, and how each was made."""
+
+    pages: list[Picture]
+    records: list[Record]
+
+
+def open_source(request: Request, observe: events.Observer = events.ignore) -> Opened:
+    """Check the model's name and where the result goes, then read.
+
+    Raises:
+        InputError, OutputError, UsageError, ModelError: nothing has been done.
+    """
+    from dit4sr_cli.imaging import reader
+    from dit4sr_cli.weights.resolve import resolve
+
+    started = time.monotonic()
+    warned: list[str] = []
+    observe = _keeping_warnings(observe, warned)
+    found = resolve(request.model.model)
+    observe(events.Noted(f"model {found.name}: {found.folder} ({found.rule})"))
+    target = plan.plan_target(request)
+    observe(events.PhaseStarted("reading"))
+    pages = reader.read(
+        request.source, name=request.name, max_megapixels=request.output.max_megapixels
+    )
+    format = plan.plan_format(request, target, pages[0].format)
+    return Opened(
+        request=request,
+        model=found,
+        target=target,
+        format=format,
+        pages=_fit(pages, request, format, observe),
+        warnings=warned,
+        started=started,
+    )
+
+
+def describe(opened: Opened, observe: events.Observer = events.ignore) -> list[Caption]:
+    """What each page shows, by whoever knows; see `jobs.caption`."""
+    return _captions(opened.pages, opened.request, opened.model.spec, opened.noting(observe))
+
+
+def enlarge(
+    opened: Opened,
+    captions: Sequence[Caption],
+    upscaler: Upscaler,
+    observe: events.Observer = events.ignore,
+) -> Made:
+    """Upscale page by page, with alpha and metadata."""
+    observe = opened.noting(observe)
+    pages, records = [], []
+    for number, (page, caption) in enumerate(zip(opened.pages, captions, strict=True), start=1):
+        told = observe if len(captions) == 1 else _on_page(observe, number, len(captions))
+        result, record = _enlarge(page, upscaler, opened.request, caption, told)
+        pages.append(result)
+        records.append(record)
+    return Made(pages, records)
+
+
+def finish(
+    opened: Opened,
+    made: Made,
+    observe: events.Observer = events.ignore,
+    stdout: BinaryIO | None = None,
+) -> Outcome:
+    """Write all pages at once, or none.
+
+    Raises:
+        OutputError: it cannot be written; what was there before still is.
+    """
+    observe(events.PhaseStarted("writing"))
+    _write(made.pages, opened.target, opened.request.output, opened.format, stdout)
+    seconds = round(time.monotonic() - opened.started, 3)
+    return Outcome(
+        **(asdict(made.records[0]) | {"seconds": seconds}),
+        input="-" if isinstance(opened.request.source, bytes) else opened.request.name,
+        output="-" if opened.target is None else str(opened.target),
+        format=opened.format,
+        pages=len(made.pages),
+        warnings=tuple(opened.warnings),
+    )
+
+
+def _fit(
+    pages: Sequence[Picture], request: Request, format: str, observe: events.Observer
+) -> list[Picture]:
+    """Keep what the output format can hold, and say what it cannot."""
+    from dit4sr_cli.imaging import writer
+
+    kept = list(pages)
+    if len(kept) > 1 and not formats.can_hold_pages(format):
+        kept = kept[:1]
+        text = f"{request.name}: only the first of {len(pages)} pages is kept, {format} holds one"
+        observe(events.Warned(text))
+    for page in kept:
+        size = f"{page.width}x{page.height}"
+        observe(events.Noted(f"{page.name}: {page.format} {size}, {page.mode}, {page.bits} bits"))
+        for text in (*page.warnings, *writer.losses(page, format)):
+            observe(events.Warned(text))
+        plan.check_size(page, request, format)
+    return kept
+
+
+def _captions(
+    pages: Sequence[Picture], request: Request, spec: ModelSpec, observe: events.Observer
+) -> list[Caption]:
+    """What each page shows; nobody is asked for a model that reads no text."""
+    from dit4sr_cli.captions.source import NO_CAPTION
+    from dit4sr_cli.jobs.caption import finding
+
+    settings = request.caption
+    if not spec.text:
+        for option in ("prompt_file", "prompts", "suffix"):
+            if getattr(settings, option) is not None:
+                name = option.replace("_", "-")
+                observe(events.Warned(f"{spec.name} reads no text: --{name} is ignored"))
+        return [NO_CAPTION] * len(pages)
+    source = request.source if isinstance(request.source, Path) else None
+    with finding(
+        prompt=request.upscale.prompt,
+        settings=settings,
+        device=request.model.device,
+        precision=request.model.precision,
+        seed=request.upscale.seed,
+        observe=observe,
+    ) as find:
+        return [find(source, page.pixels) for page in pages]
+
+
+def _enlarge(
+    page: Picture,
+    upscaler: Upscaler,
+    request: Request,
+    caption: Caption,
+    observe: events.Observer,
+) -> tuple[Picture, Record]:
+    from dit4sr_cli.imaging import metadata, resize
+
+    settings = asdict(request.upscale)
+    if caption.origin != "none":
+        settings["prompt"] = caption.text
+    result = upscaler.upscale(
+        page.pixels,
+        observe=observe,
+        suffix=request.caption.suffix,
+        prompt_origin=caption.origin,
+        **settings,
+    )
+    height, width = result.pixels.shape[:2]
+    alpha = None if page.alpha is None else resize.bicubic(page.alpha, (width, height))
+    renewed = metadata.renew(
+        page.metadata,
+        width=width,
+        height=height,
+        software=f"dit4sr {__version__} ({upscaler.name})",
+        thumbnail=metadata.make_thumbnail(result.pixels),
+    )
+    record = result.record
+    tiles = f"{record.tiles} tiles of {record.tile} cells, {record.overlap} overlapping"
+    observe(events.Noted(f"{record.device}, {record.dtype}, {tiles}, {record.seconds:.1f} s"))
+    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
+
+
+def _write(
+    pages: list[Picture],
+    target: Path | None,
+    settings: OutputSettings,
+    format: str,
+    stdout: BinaryIO | None,
+) -> None:
+    from dit4sr_cli.imaging import writer
+
+    if target is not None:
+        writer.write(
+            pages, target, format=format, quality=settings.quality, overwrite=settings.overwrite
+        )
+        return
+    if stdout is None:
+        raise OutputError("there is no standard output to write to", hint="name an output file")
+    stdout.write(writer.encode(pages, format=format, quality=settings.quality))
+    stdout.flush()
+
+
+def _on_page(observe: events.Observer, number: int, total: int) -> events.Observer:
+    def tell(event: events.Event) -> None:
+        if isinstance(event, events.PhaseStarted):
+            event = replace(event, phase=f"page {number} of {total}, {event.phase}")
+        observe(event)
+
+    return tell
+
+
+def _keeping_warnings(observe: events.Observer, warned: list[str]) -> events.Observer:
+    def keep(event: events.Event) -> None:
+        if isinstance(event, events.Warned):
+            warned.append(event.message)
+        observe(event)
+
+    return keep
