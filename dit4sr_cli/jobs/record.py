@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from dit4sr_cli.core.types import Size
@@ -67,3 +69,34 @@ class Outcome(Record):
             f"{self.input} {Size(*self.input_size)} -> {self.output} {Size(*self.output_size)}"
             f"{pages}, {self.model}, {steps}, {self.seconds:.1f} s"
         )
+
+
+class Status(str, Enum):
+    """What became of a file of many."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOutcome:
+    """One file of many: what became of it, and why.
+
+    Args:
+        source: the picture.
+        target: the result; None if it was not even named.
+        status: done, skipped or failed.
+        reason: why it was skipped or failed, in one line; empty if it is done.
+        code: the exit code that this failure alone would have; 0 if it is none.
+        seconds: that it took, of reading, computing and writing.
+        outcome: how it was made, if it was made in this run.
+    """
+
+    source: Path
+    target: Path | None
+    status: Status
+    reason: str = ""
+    code: int = 0
+    seconds: float = 0.0
+    outcome: Outcome | None = None
