@@ -24,7 +24,8 @@ class Asked:
         picture: from `fingerprint`.
         captioner: its name.
         version: tells its weights from others of the same name.
-        question: and how it was put.
+        question: that was put.
+        how: words were drawn, and in which precision.
         seed: of the sampling.
     """
 
@@ -32,6 +33,7 @@ class Asked:
     captioner: str
     version: str
     question: str
+    how: str
     seed: int
 
 

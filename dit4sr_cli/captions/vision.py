@@ -26,6 +26,7 @@ QUESTION = (
 )
 MAX_NEW_TOKENS = 512
 TEMPERATURE, TOP_P = 0.2, 0.7
+HOW = f"temperature {TEMPERATURE}, top_p {TOP_P}, at most {MAX_NEW_TOKENS} tokens"
 LONGEST_EDGE = 1536
 """In pixels; captioners see less than that, and a scan of an archive would cost gigabytes."""
 _LONGEST_MESSAGE = 300

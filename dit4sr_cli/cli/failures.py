@@ -80,6 +80,7 @@ def translate(error: BaseException) -> Dit4srError | None:
 
 
 def _report(error: BaseException) -> int:
+    error = _stop_behind(error) or error
     if isinstance(error, (KeyboardInterrupt, InterruptedByUser)):
         error = Stopped(signal.SIGINT)
     if isinstance(error, Stopped):
@@ -94,6 +95,14 @@ def _report(error: BaseException) -> int:
     console.error(expected.message, expected.hint)
     _report_json(expected)
     return expected.exit_code
+
+
+def _stop_behind(error: BaseException) -> Stopped | None:
+    """A signal while a module is imported may arrive wrapped: Python does so in __set_name__."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, Stopped):
+        behind = behind.__cause__
+    return behind
 
 
 def _report_stop(stop: Stopped) -> int:

@@ -168,6 +168,7 @@ def describing(
                 captioner=captioner.name,
                 version=version,
                 question=vision.QUESTION,
+                how=f"{vision.HOW}, {Precision(precision).value}",
                 seed=seed,
             )
             said = known.get(asked)

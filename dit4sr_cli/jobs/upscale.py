@@ -96,6 +96,11 @@ def run(
     captions = steps.describe(opened, observe)
     observe(events.PhaseStarted("loading the model"))
     upscaler = load(request.model, opened.noting(observe))
-    upscaler.learn([caption.text for caption in captions], suffix=request.caption.suffix)
+    upscaler.learn(
+        [caption.text for caption in captions],
+        suffix=request.caption.suffix,
+        negative_prompt=request.upscale.negative_prompt,
+        guidance=request.upscale.guidance,
+    )
     made = steps.enlarge(opened, captions, upscaler, observe)
     return steps.finish(opened, made, observe, stdout)

@@ -102,10 +102,21 @@ class Upscaler:
         )
         return cls(components, found.name, found.revision)
 
-    def learn(self, prompts: Sequence[str], *, suffix: str | None = None) -> None:
-        """Encode many captions at once, so that the text encoders are read only once for them."""
-        if self.spec.text:
-            self.components.encode_text([compose(prompt, suffix) for prompt in prompts])
+    def learn(
+        self,
+        prompts: Sequence[str],
+        *,
+        suffix: str | None = None,
+        negative_prompt: str | None = None,
+        guidance: float | None = None,
+    ) -> None:
+        """Encode all texts of a run at once, so that the text encoders are read only once."""
+        if not self.spec.text:
+            return
+        texts = [compose(prompt, suffix) for prompt in prompts]
+        if _or(guidance, self.spec.guidance) > 1:
+            texts.append(_or(negative_prompt, NEGATIVE_PROMPT))
+        self.components.encode_text(texts)
 
     def upscale(
         self,

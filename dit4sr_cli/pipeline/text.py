@@ -33,7 +33,8 @@ CLIP_TOKENS = 77
 T5_TOKENS = 256
 """At inference; training uses 77."""
 TEXTS_AT_ONCE = 16
-_REMEMBERED = 8
+_REMEMBERED = 64
+"""Texts whose embeddings stay in memory, 3 to 6 MB each; the others are on disk."""
 _LONGEST_MESSAGE = 300
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 

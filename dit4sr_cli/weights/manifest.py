@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.weights.files import read_json, write_json
@@ -116,6 +116,8 @@ def _file_from(entry: dict[str, object]) -> PulledFile:
     if not isinstance(size, int):
         raise ValueError(f"size {size!r}")
     path = str(entry["path"])
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"path {path!r}")  # files that a pull does not want are deleted
     return PulledFile(path, size, str(entry["digest"]), bool(entry["verified"]))
 
 

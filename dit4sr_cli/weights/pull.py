@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,7 +122,7 @@ def pull(
     """
     names = list(names) or [DEFAULT_MODEL]
     parts = _parts([*names, *([captioner] if captioner else [])])
-    revisions = _revisions(names, revision)
+    revisions = _revisions(names, {part.name for part in parts}, revision)
     wishes = [
         _Wish(part=part, revision=revisions.get(part.name), dtype=dtype, t5=t5, source=source)
         for part in parts
@@ -179,12 +179,18 @@ def _parts(names: Iterable[str]) -> list[Part]:
     return list(parts.values())
 
 
-def _revisions(names: Sequence[str], revisions: Sequence[str]) -> dict[str, str]:
+def _revisions(
+    names: Sequence[str], parts: Collection[str], revisions: Sequence[str]
+) -> dict[str, str]:
     """By part; a plain revision is of the one name that was given, never of its base."""
     found: dict[str, str] = {}
     for text in revisions:
         name, equals, revision = text.partition("=")
+        if not (revision if equals else text):
+            raise UsageError(f"--revision {text!r}: names no revision", hint=f"such as {MAIN}")
         if equals and name in PARTS:
+            if name not in parts:
+                raise UsageError(f"--revision {text}: {name} is not among what is pulled")
             found[name] = revision
         elif len({PARTS[name].repo for name in names}) > 1:
             raise UsageError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -80,13 +80,23 @@ def weight_files(folder: Path) -> list[Path]:
     index = indexes.get(variants[0])
     if index is None:
         return files[variants[0]]
-    paths = [
-        folder / str(name) for name in sorted(set(read_json(index).get("weight_map", {}).values()))
-    ]
+    paths = [folder / name for name in _shards(index)]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise ModelError(f"{missing[0]}: this shard is missing", hint="fetch it again")
     return paths
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index names; they lie beside it, whatever it says."""
+    listed = read_json(index).get("weight_map")
+    names = set(listed.values()) if isinstance(listed, dict) else set()
+    if not names or not all(isinstance(n, str) and PurePath(n).name == n for n in names):
+        raise ModelError(
+            f"{index}: does not say which files of this folder the weights are in",
+            hint="fetch it again",
+        )
+    return sorted(names)
 
 
 def weight_variants(folder: Path) -> list[str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.paths import config_dir
 from dit4sr_cli.core.words import did_you_mean
+from dit4sr_cli.weights.catalog import PARTS
 from dit4sr_cli.weights.files import read_toml
 from dit4sr_cli.weights.spec import ModelSpec, with_values
 
@@ -25,6 +26,10 @@ SPEC_KEYS = (
     "overlap",
     "licence",
 )
+
+
+_TAKEN = frozenset({"auto", "nano", "none", *PARTS})
+"""Names that mean something else already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ def user_models() -> dict[str, UserModel]:
 
 def _user_model(path: Path, name: str, table: dict[str, Any]) -> UserModel:
     where = f"{path}: [models.{name}]"
+    if name in _TAKEN:
+        raise ModelError(f"{where}: this name is taken", hint="choose another name for yours")
     _refuse_unknown(table, ("folder", *SPEC_KEYS), where)
     folder = table.pop("folder", None)
     if not isinstance(folder, str) or not folder:

@@ -135,7 +135,7 @@ def test_fingerprints_differ_by_pixels_type_and_shape():
 
 def test_cache_survives_damage(tmp_path):
     cache, nowhere = CaptionCache(tmp_path / "captions"), CaptionCache(None)
-    asked = Asked(picture="p", captioner="c", version="v", question="q", seed=0)
+    asked = Asked(picture="p", captioner="c", version="v", question="q", how="h", seed=0)
     for known in (cache, nowhere):
         assert known.get(asked) is None
         known.put(asked, SAID)
@@ -149,7 +149,7 @@ def test_cache_survives_damage(tmp_path):
 def test_a_cache_that_cannot_be_written_holds_nothing(tmp_path):
     (tmp_path / "file").touch()
     cache = CaptionCache(tmp_path / "file")
-    asked = Asked(picture="p", captioner="c", version="v", question="q", seed=0)
+    asked = Asked(picture="p", captioner="c", version="v", question="q", how="h", seed=0)
     cache.put(asked, SAID)
     assert cache.get(asked) is None
 

@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from helpers.cli import command, environment
 
+from dit4sr_cli.cli import failures
+from dit4sr_cli.cli.stop import Stopped
 from dit4sr_cli.core.errors import ExitCode
 
 
@@ -70,3 +72,15 @@ def test_an_old_output_survives(tmp_path, photo):
     assert returncode == ExitCode.INTERRUPTED
     assert out.read_text() == "precious"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.png", "photo.jpg"]
+
+
+def test_a_signal_in_the_middle_of_an_import_is_still_a_signal(capfd, monkeypatch):
+    def run():
+        try:
+            raise Stopped(signal.SIGINT)
+        except Stopped as stop:  # as Python's __set_name__ does
+            raise RuntimeError("Error calling __set_name__") from stop
+
+    monkeypatch.setattr(failures, "_ignore_signals", lambda: None)
+    assert failures.guard(run) == ExitCode.INTERRUPTED
+    assert "interrupted" in capfd.readouterr().err

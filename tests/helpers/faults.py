@@ -34,7 +34,7 @@ class Upscaler:
         upscaler.dtype = dtype or "fp32"
         return upscaler
 
-    def learn(self, prompts, *, suffix=None):
+    def learn(self, prompts, **how):
         """Text encoders are not what these tests are about."""
 
     def upscale(self, image, *, scale=4, long_edge=None, observe=events.ignore, **settings):

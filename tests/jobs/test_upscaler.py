@@ -1,5 +1,7 @@
 """The public Upscaler with the embedded model, from Python."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from helpers import images
 from PIL import Image
 
 from dit4sr_cli import Upscaler
+from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT
 from dit4sr_cli.core.errors import ModelError, UsageError
 from dit4sr_cli.core.events import Advanced, PhaseStarted, Warned
 from dit4sr_cli.pipeline import restore as restore_module
@@ -143,3 +146,15 @@ def test_bfloat16_is_close(nano):
     difference = half.upscale(_array()).pixels.astype(int) - nano.upscale(_array()).pixels
     assert half.upscale(_array()).record.dtype == "bfloat16"
     assert abs(difference).mean() < 1.5
+
+
+def test_all_texts_of_a_run_are_encoded_at_once(nano):
+    asked = []
+    spec = dataclasses.replace(nano.spec, text=True, guidance=7.0)
+    upscaler = Upscaler(
+        dataclasses.replace(nano.components, spec=spec, encode_text=asked.append), "reader"
+    )
+    upscaler.learn(["a", "b"], suffix="")
+    upscaler.learn(["a"], suffix="sharp", negative_prompt="blur")
+    upscaler.learn(["a"], suffix="", guidance=1.0)
+    assert asked == [["a", "b", NEGATIVE_PROMPT], ["a sharp", "blur"], ["a"]]

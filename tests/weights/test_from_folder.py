@@ -78,3 +78,15 @@ def test_damage_is_named(folder, tmp_path):
         Transformer.from_folder(folder)
     with pytest.raises(ModelError, match="not there"):
         Transformer.from_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "weight_map",
+    [{"a": "../other.safetensors"}, {"a": "/x.safetensors"}, {"a": 1}, {}, ["a"], None],
+)
+def test_an_index_names_files_beside_it_only(folder, weight_map):
+    (folder.parent / "other.safetensors").write_bytes((folder / WEIGHTS).read_bytes())
+    index = folder / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(ModelError, match=r"index\.json: does not say which files"):
+        Transformer.from_folder(folder)

@@ -1,5 +1,6 @@
 """What a pull asks and checks before it fetches; the fetching itself is in cli/test_models.py."""
 
+import json
 import shutil
 from collections import namedtuple
 
@@ -10,8 +11,10 @@ from helpers.repositories import DIT4SR, SD35
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, OutputError, UsageError
 from dit4sr_cli.weights import download, licence
+from dit4sr_cli.weights.manifest import read_manifest
 from dit4sr_cli.weights.pull import ensure, pull
 from dit4sr_cli.weights.resolve import resolve
+from dit4sr_cli.weights.shelf import State, look_up
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -120,3 +123,28 @@ def test_the_wrong_folder_is_said(tmp_path, source):
         pull(source=source, accept=yes)
     with pytest.raises(ModelError, match="no copy of smolvlm in it at revision v2"):
         pull(["smolvlm"], source=tmp_path / "home" / "..", revision=["v2"], accept=yes)
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        ("dit4sr-f=main", "dit4sr-f is not among what is pulled"),
+        ("", "names no revision"),
+        ("dit4sr-q=", "names no revision"),
+    ],
+)
+def test_a_revision_of_nothing(no_network, revision, message):
+    with pytest.raises(UsageError, match=message):
+        pull(["dit4sr-q"], revision=[revision], accept=yes)
+
+
+@pytest.mark.parametrize("path", ["../../mine.txt", "/etc/hosts"])
+def test_a_record_that_leads_out_of_its_folder_is_damaged(home, source, path):
+    pull(["dit4sr-q"], source=source, accept=yes)
+    record = home / "models" / "dit4sr-q" / "dit4sr-pull.json"
+    values = json.loads(record.read_text())
+    values["files"][0]["path"] = path
+    record.write_text(json.dumps(values))
+    with pytest.raises(ModelError, match="damaged"):
+        read_manifest(record.parent)
+    assert look_up("dit4sr-q").state is State.PARTLY

@@ -219,3 +219,12 @@ def test_a_damaged_manifest_is_a_pull_that_broke_off(home):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"files": [{}]}))
     with pytest.raises(ModelError, match="only partly"):
         resolve_captioner("smolvlm")
+
+
+@pytest.mark.parametrize("name", ["nano", "auto", "dit4sr-q", "smolvlm"])
+def test_a_name_that_means_something_else_is_not_for_the_user(home, name):
+    path = home / "config" / "models.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'[models.{name}]\nfolder = "x"\n')
+    with pytest.raises(ModelError, match="this name is taken"):
+        resolve("mine")
