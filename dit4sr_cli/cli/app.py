@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from dit4sr_cli import __version__
-from dit4sr_cli.cli import caption, data, doctor, evaluate, models, streams, train, upscale
+from dit4sr_cli.cli import (
+    batch,
+    caption,
+    check,
+    data,
+    doctor,
+    evaluate,
+    info,
+    models,
+    plan,
+    rerun,
+    streams,
+    train,
+    upscale,
+    verify,
+    watch,
+)
 
 # Plain help: drawing boxes would import rich and double the start-up time.
 app = typer.Typer(
@@ -16,7 +32,14 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
+app.command()(batch.batch)
+app.command()(plan.plan)
+app.command()(watch.watch)
 app.command()(caption.caption)
+app.command()(check.check)
+app.command()(info.info)
+app.command()(verify.verify)
+app.command()(rerun.rerun)
 app.command("eval")(evaluate.evaluate)
 app.command()(train.train)
 app.add_typer(data.app, name="data")

@@ -261,3 +261,148 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say more; show a traceback after an error.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+# Many files
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Folders, pictures, patterns (quoted, with ** for any folders), @LIST with a path a "
+        "line, or - for such a list on standard input.",
+        show_default=False,
+    ),
+]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Where results go, in folders as the inputs are. [default: each beside its picture]",
+    ),
+]
+OutputTemplate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Names of results, with {stem}, {suffix}, {name}, {parent}, {ext}, {scale}, {size}. "
+        "[default: {stem}_{size}{suffix}]",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Take only what has this name or path; may be repeated."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Leave out what has this name or path; may be repeated."),
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out pictures whose result exists.")
+]
+WatchedFolder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Where pictures arrive.", show_default=False)
+]
+Settle = Annotated[
+    float,
+    typer.Option(
+        min=0.0, metavar="SECONDS", help="A file is whole when it has not changed for so long."
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="Do what is there, then end.")]
+
+# Record
+
+Sidecar = Annotated[
+    bool,
+    typer.Option("--sidecar", help="Write how it was made beside the result too: NAME.png.json."),
+]
+NoRecord = Annotated[
+    bool,
+    typer.Option("--no-record", help="Leave how it was made out of the result's metadata."),
+]
+Made = Annotated[Path, typer.Argument(metavar="FILE", help="A picture that dit4sr has made.")]
+OfSource = Annotated[
+    Path | None,
+    typer.Option("--source", metavar="FILE", help="The picture that it was made from."),
+]
+FromSource = Annotated[
+    Path, typer.Option("--source", metavar="FILE", help="The picture that it was made from.")
+]
+Again = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="Where the new result goes.")
+]
+OtherModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="Where its weights are. [default: by the name in the record]",
+        autocompletion=complete_model,
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Go on with another source or other weights.")]
+
+# Batch
+
+ResultsFolder = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Where results and the journal go, in folders as the inputs are; made if need be.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+BatchJobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=0,
+        max=16,
+        metavar="N",
+        help="Pictures read ahead, and written behind, while one is made; 0: none.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Make this many at most, in this run.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first that fails.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html|.json", help="Write down what became of each file, as a page or data."
+    ),
+]
+
+# Fidelity
+
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 9 if the result is changed, or another picture."),
+]
+Fidelity = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="0..1",
+        help="From free (0) to faithful (1): sets start, guidance and weights, and holds the "
+        "result to its source. What is given by name goes first.",
+    ),
+]
+DisagreementMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE.png",
+        help="Write a picture of what was made up: where the samples of --seeds disagree.",
+    ),
+]
+NumSeeds = Annotated[
+    int,
+    typer.Option("--seeds", min=2, max=64, metavar="N", help="Samples for --map."),
+]

@@ -40,6 +40,8 @@ class Progress:
             console.warn(event.message)
         elif isinstance(event, events.Noted):
             console.detail(event.message)
+        elif isinstance(event, events.Said):
+            console.summary(event.message)
         elif not console.shows_progress:
             return
         elif isinstance(event, events.PhaseStarted):

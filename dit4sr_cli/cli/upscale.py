@@ -12,6 +12,7 @@ from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import (
     DEFAULT_MAX_MEGAPIXELS,
     DEFAULT_SCALE,
+    DEFAULT_SEEDS,
     CaptionSettings,
     ModelSettings,
     OutputSettings,
@@ -47,6 +48,7 @@ def upscale(
     negative_prompt: options.NegativePrompt = None,
     start: options.Start = None,
     color_fix: options.Colors = None,
+    fidelity: options.Fidelity = None,
     tile: options.Tile = None,
     overlap: options.Overlap = None,
     device: options.Device = DeviceChoice.AUTO,
@@ -59,6 +61,10 @@ def upscale(
     quality: options.Quality = 95,
     overwrite: options.Overwrite = False,
     max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
+    sidecar: options.Sidecar = False,
+    no_record: options.NoRecord = False,
+    map: options.DisagreementMap = None,
+    seeds: options.NumSeeds = DEFAULT_SEEDS,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
@@ -80,7 +86,7 @@ def upscale(
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
     if pull:
-        _pull(model, are_licences_accepted=accept_licence)
+        pull_model(model, are_licences_accepted=accept_licence)
     request = plan.Request(
         source=picture,
         upscale=UpscaleSettings(
@@ -95,6 +101,7 @@ def upscale(
             color_fix=color_fix,
             tile=tile,
             overlap=overlap,
+            fidelity=fidelity,
         ),
         caption=CaptionSettings(
             prompt_file=prompt_file,
@@ -103,8 +110,11 @@ def upscale(
             captioner=captioner,
             suffix=suffix,
         ),
-        model=ModelSettings(
-            model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
+        model=plan.choose_weights(
+            ModelSettings(
+                model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
+            ),
+            fidelity,
         ),
         output=OutputSettings(
             target=plan.open_target(output),
@@ -112,10 +122,14 @@ def upscale(
             quality=quality,
             overwrite=overwrite,
             max_megapixels=max_megapixels,
+            record=not no_record,
+            sidecar=sidecar,
+            map=map,
+            seeds=seeds,
         ),
     )
     with Progress(request.name) as progress:
-        outcome = job.run(request, load=_load, observe=progress, stdout=stdout)
+        outcome = job.run(request, load=load, observe=progress, stdout=stdout)
     console.summary(outcome.summary())
     if json:
         console.json({"command": "upscale", **outcome.as_json()})
@@ -132,7 +146,8 @@ def _open_stdout(output: str | None, *, is_stream: bool, wants_json: bool) -> Bi
     return streams.picture_stdout()
 
 
-def _pull(model: str, *, are_licences_accepted: bool) -> None:
+def pull_model(model: str, *, are_licences_accepted: bool) -> None:
+    """What `--pull` asks for; nothing if the model is here."""
     from dit4sr_cli.cli.transfer import Transfer
     from dit4sr_cli.weights.pull import ensure
 
@@ -140,7 +155,8 @@ def _pull(model: str, *, are_licences_accepted: bool) -> None:
         ensure(model, accept=consent.licences(are_accepted=are_licences_accepted), observe=transfer)
 
 
-def _load(settings: ModelSettings, observe: Observer) -> Upscaler:
+def load(settings: ModelSettings, observe: Observer) -> Upscaler:
+    """The model; a user who did not choose hears that it is the small one."""
     from dit4sr_cli.jobs.upscale import load_upscaler
     from dit4sr_cli.weights.resolve import AUTO, NANO
 

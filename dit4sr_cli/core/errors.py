@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     MEMORY = 6
     NETWORK = 7
     PARTIAL = 8
+    CHANGED = 9
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

@@ -37,6 +37,13 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """An answer that was asked for, beside the result."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferStarted:
     """Files are about to arrive. `num_bytes` are all of them, of which `done` were here before."""
 
@@ -74,7 +81,7 @@ TransferEvent: TypeAlias = (
 )
 TransferObserver: TypeAlias = Callable[[TransferEvent], None]
 
-Event: TypeAlias = PhaseStarted | Advanced | Warned | Noted
+Event: TypeAlias = PhaseStarted | Advanced | Warned | Noted | Said
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -12,13 +12,18 @@ from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precisi
 
 DEFAULT_SCALE = 4.0
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
+DEFAULT_SEEDS = 4
+"""Samples that are compared to see what is invented."""
 DEFAULT_MAX_MEGAPIXELS = 400.0
 """Largest input that is read without being asked for: a guard against decompression bombs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpscaleSettings:
-    """What the sampler is asked for. `tile` and `overlap` are in latent cells (8 output pixels)."""
+    """What the sampler is asked for. `tile` and `overlap` are in latent cells (8 output pixels).
+
+    `fidelity`, 0 to 1, stands for several of the others; see `fidelity.dial`.
+    """
 
     scale: float = DEFAULT_SCALE
     long_edge: int | None = None
@@ -31,6 +36,7 @@ class UpscaleSettings:
     color_fix: ColorFix | None = None
     tile: int | None = None
     overlap: int | None = None
+    fidelity: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +71,23 @@ class CaptionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSettings:
-    """Where the result goes. `target` None means "beside the input"; `-` is standard output."""
+    """Where the result goes. `target` None means "beside the input"; `-` is standard output.
+
+    `record`: say in its XMP how it was made; `sidecar`: and in JSON beside it. `map`: where a
+    picture goes of what `seeds` samples disagree about.
+    """
 
     target: Path | None = None
     format: str | None = None
     quality: int = 95
     overwrite: bool = False
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+    record: bool = True
+    sidecar: bool = False
+    map: Path | None = None
+    seeds: int = DEFAULT_SEEDS
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it has to be known how the result was made."""
+        return self.record or self.sidecar

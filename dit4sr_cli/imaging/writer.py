@@ -112,7 +112,7 @@ def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quali
     try:
         if format == "tiff":
             tiff.write(
-                stream, [(_image(picture, format), picture.metadata) for picture in pictures]
+                stream, [(as_stored(picture, format), picture.metadata) for picture in pictures]
             )
             return
         for piece in _encoded(pictures[0], format, quality):
@@ -125,7 +125,7 @@ def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quali
 
 
 def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
-    image, info = _image(picture, format), picture.metadata
+    image, info = as_stored(picture, format), picture.metadata
     full_chroma = quality >= _FULL_CHROMA_FROM
     if format == "jpeg":
         exif = info.exif and metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
@@ -168,7 +168,7 @@ def _avif(image: vips.Image, info: Metadata, quality: int, *, full_chroma: bool)
     return out.getvalue()
 
 
-def _image(picture: Picture, format: str) -> vips.Image:
+def as_stored(picture: Picture, format: str) -> vips.Image:
     """The picture as the format takes it: its own colours, bits and alpha."""
     depth = 16 if picture.bits > 8 and formats.can_hold_16_bit(format) else 8
     pixels, alpha, icc = picture.pixels, picture.alpha, picture.metadata.icc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,24 @@ def check_source(source: Path | bytes) -> None:
         raise InputError(f"{source}: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise InputError(f"{source}: is a folder, not a picture")
+
+
+def choose_weights(model: ModelSettings, fidelity: float | None) -> ModelSettings:
+    """For model `auto` the weights that fit a place on the dial, if there is a choice.
+
+    Raises:
+        UsageError: the dial has no such place.
+    """
+    from dit4sr_cli.fidelity.dial import weights_of
+    from dit4sr_cli.weights.resolve import AUTO, installed
+
+    if fidelity is None:
+        return model
+    try:
+        name = weights_of(fidelity, [found.name for found in installed()])
+    except ValueError as error:
+        raise UsageError(f"--fidelity: {error}") from error
+    return replace(model, model=name) if name and model.model == AUTO else model
 
 
 def open_target(output: str | os.PathLike[str] | None) -> Path | None:

@@ -20,6 +20,7 @@ class Record:
         caption: what is said to be in the picture.
         prompt_origin: where the caption is from: `option`, `file:PATH`, `folder:PATH`,
             `sidecar:PATH`, `captioner:NAME@REVISION` or `none`.
+        fidelity: how near the result is to its source, where that was measured.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Record:
     negative_prompt: str
     caption: str
     prompt_origin: str
+    fidelity: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

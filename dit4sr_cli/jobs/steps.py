@@ -9,20 +9,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dit4sr_cli import __version__
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.core.settings import OutputSettings
 from dit4sr_cli.imaging import formats
-from dit4sr_cli.jobs import plan
+from dit4sr_cli.jobs import plan, provenance
 from dit4sr_cli.jobs.plan import Request
 from dit4sr_cli.jobs.record import Outcome, Record
 
 if TYPE_CHECKING:
     from dit4sr_cli.captions.source import Caption
-    from dit4sr_cli.imaging.picture import Picture
+    from dit4sr_cli.imaging.picture import Picture, Pixels
     from dit4sr_cli.jobs.upscaler import Upscaler
     from dit4sr_cli.weights.resolve import Resolved
     from dit4sr_cli.weights.spec import ModelSpec
@@ -38,6 +38,7 @@ class Opened:
         target: where the result goes; None is standard output.
         format: of the result.
         pages: what was read, and fits the format.
+        source_sha256: of the bytes that were read, for the record.
         warnings: gathered on the whole way.
         started: on the monotonic clock.
     """
@@ -47,6 +48,7 @@ class Opened:
     target: Path | None
     format: str
     pages: list[Picture]
+    source_sha256: str = ""
     warnings: list[str] = field(default_factory=list)
     started: float
 
@@ -57,10 +59,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The enlarged pages, with alpha and metadata, and how each was made."""
+    """The enlarged pages, with alpha and metadata, how each was made, and what was invented."""
 
     pages: list[Picture]
     records: list[Record]
+    map: Pixels | None = None
 
 
 def open_source(request: Request, observe: events.Observer = events.ignore) -> Opened:
@@ -69,7 +72,7 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
     Raises:
         InputError, OutputError, UsageError, ModelError: nothing has been done.
     """
-    from dit4sr_cli.imaging import reader
+    from dit4sr_cli.imaging import reader, writer
     from dit4sr_cli.weights.resolve import resolve
 
     started = time.monotonic()
@@ -78,6 +81,10 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
     found = resolve(request.model.model)
     observe(events.Noted(f"model {found.name}: {found.folder} ({found.rule})"))
     target = plan.plan_target(request)
+    if request.output.map is not None:
+        writer.check_target(request.output.map, overwrite=request.output.overwrite)
+    if request.output.sidecar:
+        provenance.check_sidecar(target, overwrite=request.output.overwrite)
     observe(events.PhaseStarted("reading"))
     pages = reader.read(
         request.source, name=request.name, max_megapixels=request.output.max_megapixels
@@ -89,6 +96,7 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
         target=target,
         format=format,
         pages=_fit(pages, request, format, observe),
+        source_sha256=provenance.hash_source(request.source) if request.output.is_recorded else "",
         warnings=warned,
         started=started,
     )
@@ -113,7 +121,9 @@ def enlarge(
         result, record = _enlarge(page, upscaler, opened.request, caption, told)
         pages.append(result)
         records.append(record)
-    return Made(pages, records)
+    if opened.request.output.map is None:
+        return Made(pages, records)
+    return Made(pages, records, _invented(opened, pages[0], captions[0], upscaler, observe))
 
 
 def finish(
@@ -127,8 +137,11 @@ def finish(
     Raises:
         OutputError: it cannot be written; what was there before still is.
     """
-    observe(events.PhaseStarted("writing"))
-    _write(made.pages, opened.target, opened.request.output, opened.format, stdout)
+    observe = opened.noting(observe)
+    with provenance.recorded(opened, made, observe) as pages:
+        observe(events.PhaseStarted("writing"))
+        _write(pages, opened.target, opened.request.output, opened.format, stdout)
+    _write_map(opened, made)
     seconds = round(time.monotonic() - opened.started, 3)
     return Outcome(
         **(asdict(made.records[0]) | {"seconds": seconds}),
@@ -166,6 +179,7 @@ def _captions(
     """What each page shows; nobody is asked for a model that reads no text."""
     from dit4sr_cli.captions.source import NO_CAPTION
     from dit4sr_cli.jobs.caption import finding
+    from dit4sr_cli.weights.resolve import AUTO, NONE
 
     settings = request.caption
     if not spec.text:
@@ -173,6 +187,8 @@ def _captions(
             if getattr(settings, option) is not None:
                 name = option.replace("_", "-")
                 observe(events.Warned(f"{spec.name} reads no text: --{name} is ignored"))
+        if settings.captioner not in (AUTO, NONE):
+            observe(events.Warned(f"{spec.name} reads no text: --captioner is ignored"))
         return [NO_CAPTION] * len(pages)
     source = request.source if isinstance(request.source, Path) else None
     with finding(
@@ -195,16 +211,7 @@ def _enlarge(
 ) -> tuple[Picture, Record]:
     from dit4sr_cli.imaging import metadata, resize
 
-    settings = asdict(request.upscale)
-    if caption.origin != "none":
-        settings["prompt"] = caption.text
-    result = upscaler.upscale(
-        page.pixels,
-        observe=observe,
-        suffix=request.caption.suffix,
-        prompt_origin=caption.origin,
-        **settings,
-    )
+    result = upscaler.upscale(page.pixels, observe=observe, **_settings(request, caption))
     height, width = result.pixels.shape[:2]
     alpha = None if page.alpha is None else resize.bicubic(page.alpha, (width, height))
     renewed = metadata.renew(
@@ -214,10 +221,64 @@ def _enlarge(
         software=f"dit4sr {__version__} ({upscaler.name})",
         thumbnail=metadata.make_thumbnail(result.pixels),
     )
-    record = result.record
+    record = replace(result.record, fidelity=_checked(page, result.pixels, observe))
     tiles = f"{record.tiles} tiles of {record.tile} cells, {record.overlap} overlapping"
     observe(events.Noted(f"{record.device}, {record.dtype}, {tiles}, {record.seconds:.1f} s"))
     return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
+
+
+def _settings(request: Request, caption: Caption) -> dict[str, Any]:
+    settings = asdict(request.upscale)
+    if caption.origin != "none":
+        settings["prompt"] = caption.text
+    return settings | {"suffix": request.caption.suffix, "prompt_origin": caption.origin}
+
+
+def _checked(page: Picture, result: Pixels, observe: events.Observer) -> dict[str, Any] | None:
+    """How faithful the result is, for the record; said if it is not."""
+    from dit4sr_cli.fidelity.check import check, fits
+
+    size = (result.shape[1], result.shape[0])
+    if not fits((page.width, page.height), size):  # a line of pixels has no shape to compare
+        return None
+    found = check(page.pixels, result)
+    told = events.Noted if found.verdict.holds else events.Warned
+    observe(told(f"{page.name}: {found.summary()}"))
+    return found.as_json()
+
+
+def _invented(
+    opened: Opened,
+    first: Picture,
+    caption: Caption,
+    upscaler: Upscaler,
+    observe: events.Observer,
+) -> Pixels:
+    """Where samples of other seeds disagree with the first page's result."""
+    from dit4sr_cli.fidelity.invention import Spread
+
+    settings = _settings(opened.request, caption)
+    seed = settings.pop("seed")
+    spread = Spread()
+    spread.add(first.pixels)
+    for number in range(1, opened.request.output.seeds):
+        told = _on_page(observe, number + 1, opened.request.output.seeds, "sample")
+        page = opened.pages[0].pixels
+        spread.add(upscaler.upscale(page, seed=seed + number, observe=told, **settings).pixels)
+    found = spread.result()
+    observe(events.Said(found.summary()))
+    return found.map
+
+
+def _write_map(opened: Opened, made: Made) -> None:
+    from dit4sr_cli.imaging import writer
+    from dit4sr_cli.imaging.picture import Metadata, Picture
+
+    target = opened.request.output.map
+    if target is None or made.map is None:
+        return
+    picture = Picture(made.map, None, Metadata(), target.name, "png", "rgb")
+    writer.write([picture], target, format="png", overwrite=opened.request.output.overwrite)
 
 
 def _write(
@@ -240,10 +301,12 @@ def _write(
     stdout.flush()
 
 
-def _on_page(observe: events.Observer, number: int, total: int) -> events.Observer:
+def _on_page(
+    observe: events.Observer, number: int, total: int, what: str = "page"
+) -> events.Observer:
     def tell(event: events.Event) -> None:
         if isinstance(event, events.PhaseStarted):
-            event = replace(event, phase=f"page {number} of {total}, {event.phase}")
+            event = replace(event, phase=f"{what} {number} of {total}, {event.phase}")
         observe(event)
 
     return tell

@@ -49,12 +49,15 @@ def upscale(
     request = Request(
         source=source,
         upscale=UpscaleSettings(**settings),
-        model=ModelSettings(
-            model=model,
-            device=DeviceChoice(device),
-            precision=Precision(dtype or "auto"),
-            t5=t5,
-            low_memory=low_memory,
+        model=plan.choose_weights(
+            ModelSettings(
+                model=model,
+                device=DeviceChoice(device),
+                precision=Precision(dtype or "auto"),
+                t5=t5,
+                low_memory=low_memory,
+            ),
+            settings.get("fidelity"),
         ),
         caption=caption or CaptionSettings(),
         output=OutputSettings(

@@ -135,6 +135,7 @@ class Upscaler:
         color_fix: ColorFix | str | None = None,
         tile: int | None = None,
         overlap: int | None = None,
+        fidelity: float | None = None,
         observe: events.Observer = events.ignore,
     ) -> Result:
         """Enlarge and restore a picture.
@@ -154,6 +155,8 @@ class Upscaler:
             color_fix: `adain`, `wavelet` or `none`.
             tile: side of the sampler's tiles in latent cells of 8 pixels.
             overlap: of the tiles, in latent cells.
+            fidelity: 0, free, to 1, faithful: sets start and guidance where they are not given,
+                and holds the result to the picture.
             observe: hears of phases, tiles and warnings.
 
         Raises:
@@ -172,7 +175,9 @@ class Upscaler:
             color_fix=None if color_fix is None else ColorFix(color_fix),
             tile=tile,
             overlap=overlap,
+            fidelity=fidelity,
         )
+        settings, projection = _dialled(settings, self.spec)
         pixels = _as_pixels(image)
         size = (pixels.shape[1], pixels.shape[0])
         factor, output_size = _output_size(size, settings)
@@ -181,6 +186,10 @@ class Upscaler:
         count = _Counter(observe)
         work, sampling = self._restore(pixels, factor, sampling, count)
         result = bicubic(work, output_size) if _size(work) != output_size else work
+        if projection:
+            from dit4sr_cli.pipeline.consistency import project
+
+            project(result, pixels, strength=projection)
         reads = self.spec.text
         record = Record(
             model=self.name,
@@ -335,6 +344,21 @@ def _output_size(size: tuple[int, int], settings: UpscaleSettings) -> tuple[floa
             hint=f"the picture is {size[0]}x{size[1]} pixels",
         )
     return scale, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+
+
+def _dialled(settings: UpscaleSettings, spec: ModelSpec) -> tuple[UpscaleSettings, float]:
+    """What the dial stands for, after what is given by name; and how hard to hold the result."""
+    if settings.fidelity is None:
+        return settings, 0.0
+    from dit4sr_cli.fidelity.dial import settings_of
+
+    try:
+        dial = settings_of(settings.fidelity, spec)
+    except ValueError as error:
+        raise UsageError(f"--fidelity: {error}") from error
+    guidance = _or(settings.guidance, dial.guidance)
+    start = _or(settings.start, dial.start)
+    return replace(settings, guidance=guidance, start=start), dial.projection
 
 
 def _with_smaller_tiles(sampling: Sampling, spec: ModelSpec, observe: events.Observer) -> Sampling:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
@@ -10,6 +13,11 @@ from dit4sr_cli.core.types import ColorFix
 
 EPSILON = 1e-5
 WAVELET_LEVELS = 5
+WAVELET_REACH = 2**WAVELET_LEVELS - 1
+"""Pixels around one that its low frequencies depend on."""
+
+Statistics: TypeAlias = tuple[Tensor, Tensor]
+"""Mean and standard deviation of each channel, [3, 1, 1]."""
 
 
 def matched(generated: Tensor, reference: Tensor, fix: ColorFix) -> Tensor:
@@ -23,12 +31,30 @@ def matched(generated: Tensor, reference: Tensor, fix: ColorFix) -> Tensor:
 
 def adain(generated: Tensor, reference: Tensor) -> Tensor:
     """Give every channel the reference's mean and standard deviation."""
-    mean, std = _statistics(generated)
-    target_mean, target_std = _statistics(reference)
-    return (generated - mean) / std * target_std + target_mean
+    return adjusted(generated, _statistics(generated), _statistics(reference))
 
 
-def _statistics(image: Tensor) -> tuple[Tensor, Tensor]:
+def adjusted(image: Tensor, has: Statistics, wanted: Statistics) -> Tensor:
+    """The image with other statistics than it has, or than the whole has that it is a part of."""
+    return (image - has[0]) / has[1] * wanted[1] + wanted[0]
+
+
+def statistics_of(parts: Iterable[Tensor]) -> Statistics:
+    """Of an image that comes in parts, summed in double precision."""
+    count = 0
+    sums, squares = (torch.zeros(3, dtype=torch.float64) for _ in range(2))
+    for part in parts:
+        flat = part.flatten(1).double()
+        count += flat.shape[1]
+        sums += flat.sum(1)
+        squares += flat.square().sum(1)
+    mean = sums / count
+    variance = (squares - count * mean.square()) / max(1, count - 1)
+    std = (variance.clamp(min=0) + EPSILON).sqrt()
+    return mean.float()[:, None, None], std.float()[:, None, None]
+
+
+def _statistics(image: Tensor) -> Statistics:
     flat = image.flatten(1)
     # One pixel has no unbiased variance; it then counts as none.
     variance = flat.var(1) if flat.shape[1] > 1 else torch.zeros_like(flat[:, 0])

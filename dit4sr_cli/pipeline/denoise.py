@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H W latent grid, M text tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -40,11 +40,9 @@ class Conditioning:
         tokens = torch.eye(config.joint_attention_dim)[None]
         return cls(tokens, torch.zeros(1, config.pooled_projection_dim))
 
-    def to(self, like: Tensor) -> Conditioning:
-        """The same on another tensor's device."""
-        return Conditioning(
-            self.prompt_embeds.to(like.device), self.pooled_prompt_embeds.to(like.device)
-        )
+    def to(self, device: torch.device) -> Conditioning:
+        """The same on another device."""
+        return Conditioning(self.prompt_embeds.to(device), self.pooled_prompt_embeds.to(device))
 
 
 class OverflowedError(ArithmeticError):
@@ -89,23 +87,20 @@ def denoise(
     Raises:
         OverflowedError: the transformer's precision does not reach.
     """
-    if guidance > 1 and negative is None:
-        raise ValueError("guidance above 1 needs a negative conditioning")
     tiling = tiling or Tiling()
     levels = sigmas(steps, shift).tolist()
-    halves = [positive.to(lr_latents)]
-    if guidance > 1 and negative is not None:
-        halves.append(negative.to(lr_latents))
     lr_latents = lr_latents.float()
     latents = start_latents(lr_latents, noise.to(lr_latents), levels[0], StartPoint(start).value)
     boxes = cover(latents.shape[-1], latents.shape[-2], tiling)
     observe(PhaseStarted("sampling", total=steps * len(boxes)))
     velocity = torch.empty_like(latents)
-    tokens = _tokens(transformer.config, boxes[0], positive)
-    predict_velocity = Fitting(
+    predict_velocity = predictor(
         transformer,
-        latents.device,
-        largest=_largest_batch(transformer.config, tokens, latents.device),
+        boxes[0],
+        positive=positive,
+        negative=negative,
+        guidance=guidance,
+        device=latents.device,
     )
     finished = 0
 
@@ -115,21 +110,47 @@ def denoise(
         observe(Advanced(finished))
 
     for step, (sigma, following) in enumerate(pairwise(levels)):
-        predict = partial(
-            _velocity,
-            transformer=predict_velocity,
-            latents=latents,
-            lr_latents=lr_latents,
-            sigma=sigma,
-            halves=halves,
-            guidance=guidance,
-        )
+        predict = partial(predict_velocity, latents=latents, lr_latents=lr_latents, sigma=sigma)
         blended(predict, boxes, velocity, grid=tiling.grid, batch=batch, after=advance)
         latents = euler_step(latents, velocity, sigma, following)
         # Asking makes the device wait, so not every step: what overflows does so at once.
-        if step in (0, steps - 1) and not _are_finite(latents):
-            raise OverflowedError("the latents are not finite")
+        if step in (0, steps - 1):
+            check_finite(latents)
     return latents
+
+
+def predictor(
+    transformer: MMDiTControl,
+    tile: Box,
+    *,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    guidance: float,
+    device: torch.device,
+) -> Callable[..., Tensor]:
+    """Guided velocities of tiles like this one: a function of boxes, latents, lr_latents, sigma."""
+    if guidance > 1 and negative is None:
+        raise ValueError("guidance above 1 needs a negative conditioning")
+    halves = [positive, negative] if guidance > 1 and negative is not None else [positive]
+    tokens = _tokens(transformer.config, tile, positive)
+    largest = _largest_batch(transformer.config, tokens, device)
+    return partial(
+        _velocity,
+        transformer=Fitting(transformer, device, largest=largest),
+        halves=[half.to(device) for half in halves],
+        guidance=guidance,
+        device=device,
+    )
+
+
+def check_finite(latents: Tensor) -> None:
+    """Raise if the precision did not reach.
+
+    Raises:
+        OverflowedError: latents are infinite or no numbers.
+    """
+    if not _are_finite(latents):
+        raise OverflowedError("the latents are not finite")
 
 
 def _are_finite(latents: Tensor) -> bool:
@@ -157,13 +178,17 @@ def _velocity(
     sigma: float,
     halves: Sequence[Conditioning],
     guidance: float,
+    device: torch.device,
 ) -> Tensor:
     """Guided velocity of some tiles, [B, C, s, s]; both guidance halves go as one batch."""
-    noisy, lr = (torch.cat([cut(x, box) for box in boxes]) for x in (latents, lr_latents))
+    noisy, lr = (
+        torch.cat([cut(x, box) for box in boxes]).contiguous().to(device)
+        for x in (latents, lr_latents)
+    )
     count, parts = len(boxes), len(halves)
     embeds = torch.cat([half.prompt_embeds.expand(count, -1, -1) for half in halves])
     pooled = torch.cat([half.pooled_prompt_embeds.expand(count, -1) for half in halves])
-    timestep = torch.full((count * parts,), sigma * TRAIN_TIMESTEPS, device=latents.device)
+    timestep = torch.full((count * parts,), sigma * TRAIN_TIMESTEPS, device=device)
     velocity = transformer(
         noisy.repeat(parts, 1, 1, 1), lr.repeat(parts, 1, 1, 1), timestep, embeds, pooled
     ).float()

@@ -6,13 +6,14 @@ Shapes: C latent channels, H W pixels, h w latent cells.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from dit4sr_cli.core.types import Box
+from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.components import Codec
 
@@ -21,6 +22,12 @@ WINDOW = 128
 MIN_WINDOW = 32
 
 T = TypeVar("T")
+Zeros: TypeAlias = Callable[[int, int, int], Tensor]
+"""Makes zeros [C, h, w]; wherever they are kept."""
+
+
+def _nothing() -> None:
+    pass
 
 
 @torch.inference_mode()
@@ -29,32 +36,81 @@ def encode(
 ) -> Tensor:
     """Latents [1, C, h, w] of an image [3, H, W] in -1..1, on `device`."""
     factor = codec.downscale
-    height, width = image.shape[1] // factor, image.shape[2] // factor
+    size = Size(image.shape[2] // factor, image.shape[1] // factor)
+    return encode_parts(
+        codec, lambda box: _cut(image, box, factor), size, device=device, window=window
+    )
+
+
+@torch.inference_mode()
+def encode_parts(
+    codec: Codec,
+    read: Callable[[Box], Tensor],
+    size: Size,
+    *,
+    device: torch.device,
+    window: int | None = None,
+    zeros: Zeros | None = None,
+    after: Callable[[], None] = _nothing,
+) -> Tensor:
+    """Latents of an image that is asked for part by part, [1, C, h, w] of `zeros`.
+
+    Args:
+        codec: that encodes.
+        read: the image in a box of latent cells, [3, H, W] in -1..1.
+        size: of the whole, in latent cells.
+        device: where it is encoded.
+        window: longest side of a part, without its margin.
+        zeros: makes room for the latents; None: on the device.
+        after: called after each part.
+    """
+    zeros = zeros or partial(torch.zeros, device=device)
 
     def run(side: int) -> Tensor:
-        latents = torch.zeros(1, codec.channels, height, width, device=device)
-        for inner, outer in windows(height, width, side, codec.margin):
-            part = codec.encode(_cut(image, outer, factor).to(device)[None])[0]
-            _add(latents[0], part.float(), inner, outer, codec.feather, 1)
-        return latents
+        latents = zeros(codec.channels, size.height, size.width)
+        for inner, outer in windows(size.height, size.width, side, codec.margin):
+            part = codec.encode(read(outer).to(device)[None])[0]
+            part = part.float().to(latents.device)
+            _add(latents, part, inner, outer, codec.feather, 1)
+            after()
+        return latents[None]
 
     return _fitting(run, window or WINDOW, device)
 
 
 @torch.inference_mode()
-def decode(codec: Codec, latents: Tensor, *, window: int | None = None) -> Tensor:
-    """Image [3, H, W], about -1..1, on the CPU, of latents [1, C, h, w]."""
+def decode(
+    codec: Codec,
+    latents: Tensor,
+    *,
+    window: int | None = None,
+    device: torch.device | None = None,
+    zeros: Zeros = torch.zeros,
+    after: Callable[[], None] = _nothing,
+) -> Tensor:
+    """Image [3, H, W], about -1..1, on the CPU, of latents [1, C, h, w].
+
+    Args:
+        codec: that decodes.
+        latents: wherever they are kept.
+        window: longest side of what is decoded at once, without its margin, in latent cells.
+        device: where it is decoded; None: where the latents are.
+        zeros: makes room for the image.
+        after: called after each window.
+    """
     factor = codec.downscale
     height, width = latents.shape[-2:]
+    device = device or latents.device
 
     def run(side: int) -> Tensor:
-        image = torch.zeros(3, height * factor, width * factor)
+        image = zeros(3, height * factor, width * factor)
         for inner, outer in windows(height, width, side, codec.margin):
-            part = codec.decode(_cut(latents[0], outer, 1)[None])[0]
+            part = codec.decode(_cut(latents[0], outer, 1)[None].contiguous().to(device))[0]
             _add(image, part.float().cpu(), inner, outer, codec.feather, factor)
+            after()
         return image
 
-    return _fitting(run, window or WINDOW, latents.device)
+    return _fitting(run, window or WINDOW, device)
 
 
 def windows(height: int, width: int, side: int, margin: int) -> Iterator[tuple[Box, Box]]:

@@ -52,8 +52,8 @@ def restore(
     Raises:
         OverflowedError: the transformer's precision does not reach.
     """
-    positive, negative = _encode_text(components, sampling, observe)
-    side = _window(components)
+    positive, negative = encode_text(components, sampling, observe)
+    side = codec_window(components)
     observe(PhaseStarted("encoding"))
     with components.codec.in_use() as codec:
         lr = latents.encode(codec, enlarged * 2 - 1, device=components.device, window=side)
@@ -96,9 +96,10 @@ def smaller_tiling(tiling: Tiling, min_cells: int = 1) -> Tiling | None:
     return replace(tiling, size=size, overlap=tiling.overlap // 2)
 
 
-def _encode_text(
+def encode_text(
     components: Components, sampling: Sampling, observe: Observer
 ) -> tuple[Conditioning, Conditioning | None]:
+    """The prompt's conditioning, and the negative one's if guidance needs it."""
     texts = texts_of(sampling)
     if not components.encode_text.knows(texts):
         observe(PhaseStarted("encoding text"))
@@ -106,7 +107,7 @@ def _encode_text(
     return positive, negative[0] if negative else None
 
 
-def _window(components: Components) -> int:
+def codec_window(components: Components) -> int:
     """How much the codec takes at once: less on devices with limits, or when memory is short."""
     side = limits_of(components.device).window
     return min(side, LOW_MEMORY_WINDOW) if components.streams else side

@@ -26,8 +26,9 @@ from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.denoise import Conditioning
 from dit4sr_cli.pipeline.embeddings import EmbeddingCache, fingerprint
 from dit4sr_cli.weights.files import read_json
-from dit4sr_cli.weights.reader import read_shapes, weight_variants
+from dit4sr_cli.weights.reader import read_shapes
 from dit4sr_cli.weights.stream import stream_blocks
+from dit4sr_cli.weights.variants import weight_variants
 
 CLIP_TOKENS = 77
 T5_TOKENS = 256

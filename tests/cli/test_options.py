@@ -24,32 +24,53 @@ SAMPLING = {
     "--device",
     "--dtype",
 }
+PICTURE = {
+    "--scale",
+    "--long-edge",
+    "--prompt",
+    "--prompt-file",
+    "--prompts",
+    "--caption",
+    "--captioner",
+    "--suffix",
+    "--negative-prompt",
+    "--no-t5",
+    "--low-memory",
+    "--start",
+    "-o",
+    "--output",
+    "--format",
+    "--quality",
+    "--overwrite",
+    "--sidecar",
+    "--no-record",
+    "--max-megapixels",
+    "--fidelity",
+}
+PULL = {"--pull", "--accept-licence"}
+NAMES = {"--output-template", "--include", "--exclude"}
 FLAGS = {
     (): {"--version", "--install-completion", "--show-completion", "--help"},
-    ("upscale",): TALK
+    ("upscale",): TALK | SAMPLING | PICTURE | PULL | {"--map", "--seeds"},
+    ("batch",): TALK
     | SAMPLING
-    | {
-        "-o",
-        "--output",
-        "--scale",
-        "--long-edge",
-        "--prompt",
-        "--prompt-file",
-        "--prompts",
-        "--caption",
-        "--captioner",
-        "--suffix",
-        "--negative-prompt",
-        "--no-t5",
-        "--low-memory",
-        "--pull",
-        "--accept-licence",
-        "--start",
-        "--format",
-        "--quality",
-        "--overwrite",
-        "--max-megapixels",
+    | PICTURE
+    | PULL
+    | NAMES
+    | {"--skip-existing", "--dry-run", "-j", "--jobs", "--limit", "--fail-fast", "--report"},
+    ("plan",): TALK
+    | NAMES
+    | {"--skip-existing"}
+    | (SAMPLING | PICTURE)
+    - {
+        *("-s", "--seed", "--color-fix", "--suffix", "--negative-prompt", "--no-t5"),
+        *("--low-memory", "--start", "--quality", "--sidecar", "--no-record", "--fidelity"),
     },
+    ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
+    ("info",): TALK,
+    ("verify",): TALK | {"--source"},
+    ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
+    ("check",): TALK | {"--strict", "--max-megapixels"},
     ("caption",): TALK
     | {
         "--write-sidecars",
@@ -131,7 +152,7 @@ def test_defaults_are_those_of_the_settings():
 
     for settings, renamed in (
         (UpscaleSettings(), {"scale": None}),
-        (OutputSettings(), {"target": "output"}),
+        (OutputSettings(), {"target": "output", "record": None}),
         (ModelSettings(), {"precision": "dtype", "t5": None}),
         (CaptionSettings(), {}),
     ):

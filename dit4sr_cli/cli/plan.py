@@ -1,0 +1,170 @@
+"""`dit4sr plan`: what `batch` would do with the same words, as a table or one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dit4sr_cli.cli import options
+from dit4sr_cli.cli.console import console, one_line
+from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.settings import (
+    DEFAULT_MAX_MEGAPIXELS,
+    DEFAULT_SCALE,
+    CaptionSettings,
+    ModelSettings,
+    OutputSettings,
+    UpscaleSettings,
+)
+from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
+from dit4sr_cli.core.words import as_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dit4sr_cli.jobs.estimate import Estimate, FileEstimate
+
+_HEADINGS = ("FILE", "SIZE", "RESULT", "SIZE", "TILES", "MEMORY", "DISK", "TIME")
+
+
+def plan(
+    inputs: options.Inputs,
+    output: options.OutputFolder = None,
+    output_template: options.OutputTemplate = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
+    skip_existing: options.SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    scale: options.Scale = None,
+    long_edge: options.LongEdge = None,
+    model: options.Model = "auto",
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    prompt: options.Prompt = None,
+    prompt_file: options.PromptFile = None,
+    prompts: options.Prompts = None,
+    caption: options.CaptionMode = CaptionChoice.AUTO,
+    captioner: options.CaptionerName = "auto",
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
+    device: options.Device = DeviceChoice.AUTO,
+    dtype: options.Dtype = Precision.AUTO,
+    format: options.Format = None,
+    max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    json: options.Json = False,
+) -> None:
+    """Show what a batch would do and take, and what would go wrong; nothing is loaded or made."""
+    from dit4sr_cli.jobs import naming
+    from dit4sr_cli.jobs.discover import discover
+    from dit4sr_cli.jobs.estimate import estimate
+
+    console.open(quiet=quiet, verbose=verbose, as_json=json)
+    if scale is not None and long_edge is not None:
+        raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
+    if tile is not None and overlap is not None and overlap >= tile:
+        raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    settings = UpscaleSettings(
+        scale=DEFAULT_SCALE if scale is None else scale,
+        long_edge=long_edge,
+        steps=steps,
+        guidance=guidance,
+        prompt=prompt,
+        tile=tile,
+        overlap=overlap,
+    )
+    found = discover(
+        inputs, include=include or (), exclude=exclude or (), listing=sys.stdin, output=output
+    )
+    targets = naming.targets(
+        found.files, output=output, template=output_template, format=format, settings=settings
+    )
+    foretold = estimate(
+        targets,
+        upscale=settings,
+        caption=CaptionSettings(
+            prompt_file=prompt_file, prompts=prompts, caption=caption, captioner=captioner
+        ),
+        model=ModelSettings(model=model, device=device, precision=dtype),
+        output=OutputSettings(format=format, overwrite=overwrite, max_megapixels=max_megapixels),
+        skip_existing=skip_existing,
+    )
+    show(foretold, found.skipped)
+
+
+def show(foretold: Estimate, left_out: Sequence[tuple[Path, str]] = ()) -> None:
+    """The table and the totals on stdout, problems on stderr; or one JSON object."""
+    record = {
+        "command": "plan",
+        **foretold.as_json(),
+        "left_out": [{"file": str(path), "reason": reason} for path, reason in left_out],
+    }
+    console.result("\n".join(_lines(foretold)), record)
+    for path, reason in left_out:
+        console.detail(f"left out: {path}: {reason}")
+    if left_out:
+        console.note(f"{len(left_out)} left out that are no pictures to enlarge; -v names them")
+    for problem in foretold.problems:
+        console.warn(problem)
+    for file in foretold.files:
+        for problem in file.problems:
+            console.warn(problem if str(file.source) in problem else f"{file.source}: {problem}")
+
+
+def _lines(foretold: Estimate) -> Iterator[str]:
+    rows = [_HEADINGS, *(_row(file) for file in foretold.files)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+    yield ""
+    yield _total(foretold)
+
+
+def _row(file: FileEstimate) -> tuple[str, ...]:
+    name = one_line(str(file.source))
+    if file.is_skipped:
+        return name, "", one_line(str(file.target)), "exists", "", "", "", ""
+    if file.input_size is None or file.output_size is None:
+        return name, "", "cannot be made", "", "", "", "", ""
+    pages = f" x{file.pages}" if file.pages > 1 else ""
+    return (
+        name,
+        "{}x{}".format(*file.input_size) + pages,
+        one_line(str(file.target)),
+        "{}x{}".format(*file.output_size),
+        str(file.tiles),
+        as_size(file.memory),
+        as_size(file.disk),
+        as_time(file.seconds),
+    )
+
+
+def _total(foretold: Estimate) -> str:
+    num = len(foretold.files)
+    parts = [
+        f"{num} picture{'' if num == 1 else 's'}",
+        f"{foretold.num_bad} with problems" if foretold.num_bad else "",
+        f"{foretold.tiles} tiles",
+        f"up to {as_size(foretold.memory)} of memory",
+        f"{as_size(foretold.disk)} on disk"
+        + (f" ({as_size(foretold.free)} free)" if foretold.free is not None else ""),
+        f"{as_time(foretold.seconds)} ({'measured' if foretold.is_measured else 'a guess'})",
+        foretold.model,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def as_time(seconds: float) -> str:
+    """`42 s`, `12 min`, `3 h 05 min`, `4 d 2 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,1 @@
+"""What became of many pictures, for people and programs: report.html and report.json."""
