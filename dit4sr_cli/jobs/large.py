@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,11 @@ from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.imaging import metadata, scratch, strips
 from dit4sr_cli.imaging.picture import Picture, Pixels
 from dit4sr_cli.imaging.resize import bicubic_part
-from dit4sr_cli.jobs import plan, steps
+from dit4sr_cli.jobs import plan, provenance, steps
 from dit4sr_cli.jobs import upscaler as whole
 from dit4sr_cli.jobs.plan import Request
-from dit4sr_cli.jobs.record import Outcome, Record
-from dit4sr_cli.jobs.steps import Made, Opened
-from dit4sr_cli.jobs.upscale import Loader, load_upscaler
+from dit4sr_cli.jobs.record import Record
+from dit4sr_cli.jobs.steps import Opened
 from dit4sr_cli.jobs.upscaler import Upscaler
 
 if TYPE_CHECKING:
@@ -63,27 +62,6 @@ def suits(request: Request, threshold: int = THRESHOLD) -> bool:
     return format in strips.FORMATS and size.pixels * factor**2 >= threshold
 
 
-def run(
-    request: Request,
-    *,
-    load: Loader = load_upscaler,
-    observe: events.Observer = events.ignore,
-) -> Outcome:
-    """`upscale.run` for one large picture that goes to a file."""
-    opened = open_source(request, observe)
-    captions = steps.describe(opened, observe)
-    observe(events.PhaseStarted("loading the model"))
-    upscaler = load(request.model, opened.noting(observe))
-    upscaler.learn(
-        [captions[0].text],
-        suffix=request.caption.suffix,
-        negative_prompt=request.upscale.negative_prompt,
-        guidance=request.upscale.guidance,
-    )
-    page, record = enlarge(opened, captions[0], upscaler, observe)
-    return finish(opened, Made([page], [record]), observe)
-
-
 def open_source(request: Request, observe: events.Observer = events.ignore) -> Opened:
     """`steps.open_source`, with the pixels in a file."""
     from dit4sr_cli.weights.resolve import resolve
@@ -93,6 +71,8 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
     observe = steps._keeping_warnings(observe, warned)
     found = resolve(request.model.model)
     target = plan.plan_target(request)
+    if request.output.sidecar:
+        provenance.check_sidecar(target, overwrite=request.output.overwrite)
     observe(events.PhaseStarted("reading"))
     page = strips.read(
         request.source,
@@ -108,6 +88,8 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
         target=target,
         format=format,
         pages=pages,
+        source_sha256=provenance.hash_source(request.source) if request.output.is_recorded else "",
+        is_large=True,
         warnings=warned,
         started=started,
     )
@@ -121,15 +103,8 @@ def enlarge(
 ) -> tuple[Picture, Record]:
     """The page, upscaled by strips, with alpha and metadata."""
     [page], request, folder = opened.pages, opened.request, _folder(opened.target)
-    settings = asdict(request.upscale)
-    if caption.origin != "none":
-        settings["prompt"] = caption.text
     result = _ByStrips(upscaler, folder).upscale(
-        page.pixels,
-        observe=opened.noting(observe),
-        suffix=request.caption.suffix,
-        prompt_origin=caption.origin,
-        **settings,
+        page.pixels, observe=observe, **steps._settings(request, caption)
     )
     width, height = result.record.output_size
     alpha = None if page.alpha is None else strips.enlarged(page.alpha, (width, height), folder)
@@ -141,29 +116,25 @@ def enlarge(
         # TIFF keeps none, and making it means to read all of the result.
         thumbnail=None if opened.format == "tiff" else strips.thumbnail(result.pixels),
     )
-    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), result.record
+    fidelity = steps._checked(page, result.pixels, observe)
+    record = replace(result.record, fidelity=fidelity)
+    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
 
 
-def finish(opened: Opened, made: Made, observe: events.Observer = events.ignore) -> Outcome:
-    """`steps.finish`, by strips."""
+def write(page: Picture, opened: Opened) -> None:
+    """Put the page into its file, a strip at a time.
+
+    Raises:
+        OutputError: it cannot be written; what was there before still is.
+    """
     assert opened.target is not None
-    observe(events.PhaseStarted("writing"))
     settings = opened.request.output
     strips.write(
-        made.pages[0],
+        page,
         opened.target,
         format=opened.format,
         quality=settings.quality,
         overwrite=settings.overwrite,
-    )
-    seconds = round(time.monotonic() - opened.started, 3)
-    return Outcome(
-        **(asdict(made.records[0]) | {"seconds": seconds}),
-        input=opened.request.name,
-        output=str(opened.target),
-        format=opened.format,
-        pages=1,
-        warnings=tuple(opened.warnings),
     )
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from dit4sr_cli import __version__
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import OutputError
-from dit4sr_cli.core.settings import OutputSettings
 from dit4sr_cli.imaging import formats
 from dit4sr_cli.jobs import plan, provenance
 from dit4sr_cli.jobs.plan import Request
@@ -39,6 +38,7 @@ class Opened:
         format: of the result.
         pages: what was read, and fits the format.
         source_sha256: of the bytes that were read, for the record.
+        is_large: its pixels are on disk, and are worked on by strips; see `large`.
         warnings: gathered on the whole way.
         started: on the monotonic clock.
     """
@@ -49,6 +49,7 @@ class Opened:
     format: str
     pages: list[Picture]
     source_sha256: str = ""
+    is_large: bool = False
     warnings: list[str] = field(default_factory=list)
     started: float
 
@@ -73,8 +74,11 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
         InputError, OutputError, UsageError, ModelError: nothing has been done.
     """
     from dit4sr_cli.imaging import reader, writer
+    from dit4sr_cli.jobs import large
     from dit4sr_cli.weights.resolve import resolve
 
+    if large.suits(request):
+        return large.open_source(request, observe)
     started = time.monotonic()
     warned: list[str] = []
     observe = _keeping_warnings(observe, warned)
@@ -115,6 +119,11 @@ def enlarge(
 ) -> Made:
     """Upscale page by page, with alpha and metadata."""
     observe = opened.noting(observe)
+    if opened.is_large:
+        from dit4sr_cli.jobs import large
+
+        page, record = large.enlarge(opened, captions[0], upscaler, observe)
+        return Made([page], [record])
     pages, records = [], []
     for number, (page, caption) in enumerate(zip(opened.pages, captions, strict=True), start=1):
         told = observe if len(captions) == 1 else _on_page(observe, number, len(captions))
@@ -140,7 +149,7 @@ def finish(
     observe = opened.noting(observe)
     with provenance.recorded(opened, made, observe) as pages:
         observe(events.PhaseStarted("writing"))
-        _write(pages, opened.target, opened.request.output, opened.format, stdout)
+        _write(pages, opened, stdout)
     _write_map(opened, made)
     seconds = round(time.monotonic() - opened.started, 3)
     return Outcome(
@@ -281,24 +290,22 @@ def _write_map(opened: Opened, made: Made) -> None:
     writer.write([picture], target, format="png", overwrite=opened.request.output.overwrite)
 
 
-def _write(
-    pages: list[Picture],
-    target: Path | None,
-    settings: OutputSettings,
-    format: str,
-    stdout: BinaryIO | None,
-) -> None:
+def _write(pages: list[Picture], opened: Opened, stdout: BinaryIO | None) -> None:
     from dit4sr_cli.imaging import writer
+    from dit4sr_cli.jobs import large
 
-    if target is not None:
+    target, format, settings = opened.target, opened.format, opened.request.output
+    if opened.is_large:
+        large.write(pages[0], opened)
+    elif target is not None:
         writer.write(
             pages, target, format=format, quality=settings.quality, overwrite=settings.overwrite
         )
-        return
-    if stdout is None:
+    elif stdout is None:
         raise OutputError("there is no standard output to write to", hint="name an output file")
-    stdout.write(writer.encode(pages, format=format, quality=settings.quality))
-    stdout.flush()
+    else:
+        stdout.write(writer.encode(pages, format=format, quality=settings.quality))
+        stdout.flush()
 
 
 def _on_page(

@@ -20,6 +20,20 @@ from dit4sr_cli.pipeline import strips as pipeline_strips
 sys.path.append(str(Path(__file__).parents[1] / "imaging"))
 from imaging_samples import ADOBE_RGB
 
+
+@pytest.fixture(autouse=True)
+def _stopped_clock(monkeypatch):
+    """The record says when a picture was made."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+
+
+def _by_strips(request, **how):
+    """`upscale.run`, whatever the size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "suits", lambda request: True)
+        return upscale.run(request, **how)
+
+
 NANO = upscale.load_upscaler(ModelSettings(model="nano"))
 
 
@@ -65,7 +79,7 @@ def _request(source, target, *, model="nano", scale=4.0, **settings):
 
 def _both(source, tmp_path, suffix=".tif", load=lambda *_: NANO, **settings):
     targets = []
-    for name, run in (("whole", upscale.run), ("strips", large.run)):
+    for name, run in (("whole", upscale.run), ("strips", _by_strips)):
         target = tmp_path / f"{name}{suffix}"
         run(_request(source, target, **settings), load=load)
         targets.append(target)
@@ -212,7 +226,7 @@ def test_ctrl_c_leaves_nothing(phase, cheap, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        large.run(_request(source, tmp_path / "out.tif"), load=lambda *_: NANO, observe=stop)
+        _by_strips(_request(source, tmp_path / "out.tif"), load=lambda *_: NANO, observe=stop)
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
@@ -231,7 +245,7 @@ def test_ctrl_c_in_mid_write_keeps_what_was_there(cheap, monkeypatch, tmp_path):
 
     monkeypatch.setattr(writer, "as_stored", stop)
     with pytest.raises(KeyboardInterrupt):
-        large.run(request, load=lambda *_: NANO)
+        _by_strips(request, load=lambda *_: NANO)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif", "out.tif"]
     assert target.read_bytes() == b"before"
 
@@ -250,7 +264,7 @@ def test_a_disk_that_fills_up(fitting, cheap, monkeypatch, tmp_path):
 
     monkeypatch.setattr(scratch, "_reserve", refuse)
     with pytest.raises(OutputError, match="No space left"):
-        large.run(_request(source, tmp_path / "out.tif"), load=lambda *_: NANO)
+        _by_strips(_request(source, tmp_path / "out.tif"), load=lambda *_: NANO)
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
@@ -259,7 +273,7 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(cheap, monkeypatch, t
     monkeypatch.setattr(large.shutil, "disk_usage", lambda folder: type("", (), {"free": 1}))
     phases = []
     with pytest.raises(OutputError, match="free"):
-        large.run(
+        _by_strips(
             _request(source, tmp_path / "out.tif"),
             load=lambda *_: NANO,
             observe=lambda event: phases.append(getattr(event, "phase", "")),
@@ -277,7 +291,7 @@ def test_a_full_disk_while_libvips_writes(suffix, cheap, monkeypatch, tmp_path):
 
     monkeypatch.setattr(strips._Pieces, "write", refuse)
     with pytest.raises(OutputError, match="No space left"):
-        large.run(_request(source, tmp_path / f"out{suffix}"), load=lambda *_: NANO)
+        _by_strips(_request(source, tmp_path / f"out{suffix}"), load=lambda *_: NANO)
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
