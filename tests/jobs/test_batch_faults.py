@@ -44,7 +44,7 @@ def pictures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]), 9]
+    "every", [pytest.param(1, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1200)]), 9]
 )
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_killed_at_every_step_that_leaves_a_trace(pictures, jobs, every):
@@ -53,7 +53,7 @@ def test_killed_at_every_step_that_leaves_a_trace(pictures, jobs, every):
     assert found["damaged"] == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_nano_killed_at_random_moments(pictures):
     found = sweep("moments", pictures)
