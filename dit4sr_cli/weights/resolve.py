@@ -188,6 +188,8 @@ def _base(folder: Path, spec: ModelSpec, name: str) -> Path:
     pulled = look_up(spec.base or SD35)
     if pulled.is_usable:
         return pulled.folder
+    if any(folder.glob("text_encoder*")):  # all but the VAE: say that, where it is missed
+        return folder
     problem = _not_usable(pulled)
     target = name if name in PUBLISHED else pulled.part.name
     raise ModelError(
