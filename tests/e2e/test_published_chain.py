@@ -86,7 +86,9 @@ def test_with_less_memory(machine, photo, tmp_path, options):
     )
     assert made["prompt"] == f"a cat {QUALITY_SUFFIX}"
     assert made["prompt_origin"] == "option"
-    assert made["warnings"] == []
+    # Random weights make another picture of it, which is said; and nothing else.
+    assert made["fidelity"]["verdict"] in ("changed", "different")
+    assert all(text.startswith(f"{photo}: ") for text in made["warnings"])
 
 
 def test_prompts_are_files_and_may_be_left_out(machine, photo, tmp_path):
