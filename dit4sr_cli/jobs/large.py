@@ -17,7 +17,7 @@ import numpy as np
 
 from dit4sr_cli import __version__
 from dit4sr_cli.core import events
-from dit4sr_cli.core.errors import Dit4srError, OutputError
+from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.core.sizes import MULTIPLE
 from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.imaging import metadata, scratch, strips
@@ -53,7 +53,7 @@ def suits(request: Request, threshold: int = THRESHOLD) -> bool:
             return False
         target = plan.plan_target(request)
         format = plan.plan_format(request, target)
-    except (Dit4srError, OSError, ValueError):
+    except Exception:  # decoders raise what they like
         return False
     if target is None or (target.exists() and not target.is_file()) or request.output.map:
         return False
