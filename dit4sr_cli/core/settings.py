@@ -32,8 +32,8 @@ class UpscaleSettings:
     seed: int = 0
     prompt: str | None = None
     negative_prompt: str | None = None
-    start: StartPoint | None = None
-    color_fix: ColorFix | None = None
+    start: StartPoint | str | None = None
+    color_fix: ColorFix | str | None = None
     tile: int | None = None
     overlap: int | None = None
     fidelity: float | None = None

@@ -1,4 +1,4 @@
-"""The steps of a picture that memory cannot hold: the same as in `steps`, with arrays on disk.
+"""What `steps` does in another way with a picture that memory cannot hold.
 
 Everything that is as large as the picture is in files without a name beside the result; memory
 holds a strip of it.
@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dit4sr_cli import __version__
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.settings import OutputSettings
 from dit4sr_cli.core.sizes import MULTIPLE
 from dit4sr_cli.core.types import Box, Size
-from dit4sr_cli.imaging import metadata, scratch, strips
+from dit4sr_cli.imaging import scratch, strips
 from dit4sr_cli.imaging.picture import Picture, Pixels
 from dit4sr_cli.imaging.resize import bicubic_part
-from dit4sr_cli.jobs import plan, provenance, steps
-from dit4sr_cli.jobs import upscaler as whole
+from dit4sr_cli.jobs import plan, whole
 from dit4sr_cli.jobs.plan import Request
-from dit4sr_cli.jobs.record import Record
-from dit4sr_cli.jobs.steps import Opened
-from dit4sr_cli.jobs.upscaler import Upscaler
 
 if TYPE_CHECKING:
     import torch
 
-    from dit4sr_cli.captions.source import Caption
     from dit4sr_cli.pipeline.components import Components
     from dit4sr_cli.pipeline.restore import Sampling
     from dit4sr_cli.pipeline.strips import Enlarged
@@ -62,77 +58,36 @@ def suits(request: Request, threshold: int = THRESHOLD) -> bool:
     return format in strips.FORMATS and size.pixels * factor**2 >= threshold
 
 
-def open_source(request: Request, observe: events.Observer = events.ignore) -> Opened:
-    """`steps.open_source`, with the pixels in a file."""
-    from dit4sr_cli.weights.resolve import resolve
-
-    warned: list[str] = []
-    started = time.monotonic()
-    observe = steps._keeping_warnings(observe, warned)
-    found = resolve(request.model.model)
-    target = plan.plan_target(request)
-    if request.output.sidecar:
-        provenance.check_sidecar(target, overwrite=request.output.overwrite)
-    observe(events.PhaseStarted("reading"))
-    page = strips.read(
+def read(request: Request, target: Path | None) -> Picture:
+    """The picture, with its pixels in a file."""
+    return strips.read(
         request.source,
         _folder(target),
         name=request.name,
         max_megapixels=request.output.max_megapixels,
     )
-    format = plan.plan_format(request, target, page.format)
-    pages = steps._fit([page], request, format, observe)
-    return Opened(
-        request=request,
-        model=found,
-        target=target,
-        format=format,
-        pages=pages,
-        source_sha256=provenance.hash_source(request.source) if request.output.is_recorded else "",
-        is_large=True,
-        warnings=warned,
-        started=started,
-    )
 
 
-def enlarge(
-    opened: Opened,
-    caption: Caption,
-    upscaler: Upscaler,
-    observe: events.Observer = events.ignore,
-) -> tuple[Picture, Record]:
-    """The page, upscaled by strips, with alpha and metadata."""
-    [page], request, folder = opened.pages, opened.request, _folder(opened.target)
-    result = _ByStrips(upscaler, folder).upscale(
-        page.pixels, observe=observe, **steps._settings(request, caption)
-    )
-    width, height = result.record.output_size
-    alpha = None if page.alpha is None else strips.enlarged(page.alpha, (width, height), folder)
-    renewed = metadata.renew(
-        page.metadata,
-        width=width,
-        height=height,
-        software=f"dit4sr {__version__} ({upscaler.name})",
-        # TIFF keeps none, and making it means to read all of the result.
-        thumbnail=None if opened.format == "tiff" else strips.thumbnail(result.pixels),
-    )
-    fidelity = steps._checked(page, result.pixels, observe)
-    record = replace(result.record, fidelity=fidelity)
-    return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
+def enlarging(target: Path | None) -> whole.Enlarge:
+    """`whole.enlarge`, with all that is as large as the picture in files beside the result."""
+    return partial(_by_strips, folder=_folder(target))
 
 
-def write(page: Picture, opened: Opened) -> None:
+def resized(plane: Pixels, size: Size, target: Path | None) -> Pixels:
+    """A plane of the picture at the size of the result, in a file beside it."""
+    return strips.enlarged(plane, (size.width, size.height), _folder(target))
+
+
+def write(page: Picture, target: Path, format: str, settings: OutputSettings) -> None:
     """Put the page into its file, a strip at a time.
 
     Raises:
         OutputError: it cannot be written; what was there before still is.
     """
-    assert opened.target is not None
-    settings = opened.request.output
     strips.write(
         page,
-        opened.target,
-        format=opened.format,
+        target,
+        format=format,
         quality=settings.quality,
         overwrite=settings.overwrite,
     )
@@ -143,84 +98,65 @@ def _folder(target: Path | None) -> Path:
     return Path(tempfile.gettempdir()) if target is None else target.resolve().parent
 
 
-class _ByStrips(Upscaler):
-    """The same model, for pictures on disk."""
-
-    def __init__(self, upscaler: Upscaler, folder: Path) -> None:
-        super().__init__(upscaler.components, upscaler.name, upscaler.revision)
-        self._whole, self._folder = upscaler, folder
-
-    def _restore(
-        self, pixels: Pixels, factor: float, sampling: Sampling, observe: events.Observer
-    ) -> tuple[Pixels, Sampling]:
-        from dit4sr_cli.pipeline import memory
-        from dit4sr_cli.pipeline.denoise import OverflowedError
-
-        while True:
-            try:
-                return self._result(pixels, factor, sampling, observe), sampling
-            except OverflowedError:
-                self._widen(observe)
-                self._whole.components = self.components
-            except (RuntimeError, MemoryError) as error:
-                if not memory.is_out_of_memory(error):
-                    raise
-                sampling = whole._with_smaller_tiles(sampling, self.spec, observe)
-            memory.release(self.components.device)
-
-    def _result(
-        self, pixels: Pixels, factor: float, sampling: Sampling, observe: events.Observer
-    ) -> Pixels:
-        """The picture at the size that was asked for."""
-        work = _restored(self.components, pixels, factor, sampling, self._folder, observe)
-        height, width = pixels.shape[:2]
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        if (work.shape[1], work.shape[0]) == size:
-            return work
-        observe(events.PhaseStarted("resizing"))
-        return strips.enlarged(work, size, self._folder)
+def _by_strips(
+    components: Components,
+    pictures: Sequence[Pixels],
+    sizes: whole.Sizes,
+    sampling: Sampling,
+    observe: events.Observer,
+    *,
+    folder: Path,
+) -> list[Pixels]:
+    size, wanted = sizes
+    results = []
+    for pixels in pictures:
+        result = _restored(components, pixels, size, sampling, folder, observe)
+        if wanted != size:
+            observe(events.PhaseStarted("resizing"))
+            result = strips.enlarged(result, (wanted.width, wanted.height), folder)
+        results.append(result)
+    return results
 
 
 def _restored(
     components: Components,
     pixels: Pixels,
-    factor: float,
+    size: Size,
     sampling: Sampling,
     folder: Path,
     observe: events.Observer,
 ) -> Pixels:
-    """The picture at the size that the model works at, in a file in `folder`."""
+    """The picture at the size that the model works at."""
     from dit4sr_cli.pipeline.strips import restore
 
-    spec = components.spec
-    width, height = whole._working_size((pixels.shape[1], pixels.shape[0]), factor, spec)
-    enlarged = _enlarged(pixels, (width, height), spec.min_cells * MULTIPLE)
+    enlarged = _enlarged(pixels, size, components.spec.min_cells * MULTIPLE)
     _check_room(folder, enlarged.size, pixels, components.config.in_channels)
     rows = restore(components, enlarged, sampling, _Store(folder), observe=observe)
-    result = scratch.zeros((height, width, pixels.shape[2]), pixels.dtype, folder)
+    result = scratch.zeros((size.height, size.width, pixels.shape[2]), pixels.dtype, folder)
     top = 0
     for band in rows:
         part = result[top : top + band.shape[1]]
-        part[:] = whole._from_unit(band[:, : len(part), :width], pixels)
+        part[:] = whole.from_unit(band[:, : len(part), : size.width], pixels)
         top += band.shape[1]
     return result
 
 
-def _enlarged(pixels: Pixels, size: tuple[int, int], shortest: int) -> Enlarged:
+def _enlarged(pixels: Pixels, size: Size, shortest: int) -> Enlarged:
     """The picture at the model's size, padded, as [3, H, W] in 0..1."""
     import torch
 
     from dit4sr_cli.pipeline.strips import Enlarged
 
-    width, height = (max(shortest, -(-side // MULTIPLE) * MULTIPLE) for side in size)
+    sides = size.width, size.height
+    width, height = (max(shortest, -(-side // MULTIPLE) * MULTIPLE) for side in sides)
     top = np.iinfo(pixels.dtype).max
 
     def read(box: Box) -> torch.Tensor:
-        columns = _mirrored(box.x, box.width, size[0])
-        rows = _mirrored(box.y, box.height, size[1])
+        columns = _mirrored(box.x, box.width, size.width)
+        rows = _mirrored(box.y, box.height, size.height)
         x, y = int(columns.min()), int(rows.min())
         around = Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
-        part = bicubic_part(pixels, size, around)[np.ix_(rows - y, columns - x)]
+        part = bicubic_part(pixels, sides, around)[np.ix_(rows - y, columns - x)]
         image = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))
         return image.to(torch.float32).div_(top).expand(3, -1, -1)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from dit4sr_cli import __version__
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.types import Size
 from dit4sr_cli.imaging import formats
 from dit4sr_cli.jobs import plan, provenance
 from dit4sr_cli.jobs.plan import Request
@@ -22,7 +23,7 @@ from dit4sr_cli.jobs.record import Outcome, Record
 if TYPE_CHECKING:
     from dit4sr_cli.captions.source import Caption
     from dit4sr_cli.imaging.picture import Picture, Pixels
-    from dit4sr_cli.jobs.upscaler import Upscaler
+    from dit4sr_cli.jobs.upscaler import Result, Upscaler
     from dit4sr_cli.weights.resolve import Resolved
     from dit4sr_cli.weights.spec import ModelSpec
 
@@ -77,8 +78,7 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
     from dit4sr_cli.jobs import large
     from dit4sr_cli.weights.resolve import resolve
 
-    if large.suits(request):
-        return large.open_source(request, observe)
+    is_large = large.suits(request)
     started = time.monotonic()
     warned: list[str] = []
     observe = _keeping_warnings(observe, warned)
@@ -90,9 +90,12 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
     if request.output.sidecar:
         provenance.check_sidecar(target, overwrite=request.output.overwrite)
     observe(events.PhaseStarted("reading"))
-    pages = reader.read(
-        request.source, name=request.name, max_megapixels=request.output.max_megapixels
-    )
+    if is_large:
+        pages = [large.read(request, target)]
+    else:
+        pages = reader.read(
+            request.source, name=request.name, max_megapixels=request.output.max_megapixels
+        )
     format = plan.plan_format(request, target, pages[0].format)
     return Opened(
         request=request,
@@ -101,6 +104,7 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
         format=format,
         pages=_fit(pages, request, format, observe),
         source_sha256=provenance.hash_source(request.source) if request.output.is_recorded else "",
+        is_large=is_large,
         warnings=warned,
         started=started,
     )
@@ -119,20 +123,35 @@ def enlarge(
 ) -> Made:
     """Upscale page by page, with alpha and metadata."""
     observe = opened.noting(observe)
-    if opened.is_large:
-        from dit4sr_cli.jobs import large
-
-        page, record = large.enlarge(opened, captions[0], upscaler, observe)
-        return Made([page], [record])
     pages, records = [], []
     for number, (page, caption) in enumerate(zip(opened.pages, captions, strict=True), start=1):
         told = observe if len(captions) == 1 else _on_page(observe, number, len(captions))
-        result, record = _enlarge(page, upscaler, opened.request, caption, told)
-        pages.append(result)
+        [result] = _upscale([page], [caption], opened, upscaler, told)
+        enlarged, record = _complete(page, result, opened, told)
+        pages.append(enlarged)
         records.append(record)
     if opened.request.output.map is None:
         return Made(pages, records)
     return Made(pages, records, _invented(opened, pages[0], captions[0], upscaler, observe))
+
+
+def enlarge_together(
+    several: Sequence[Opened],
+    captions: Sequence[Caption],
+    upscaler: Upscaler,
+    observe: events.Observer = events.ignore,
+) -> list[Made]:
+    """Upscale pictures of one page, one size and the same settings, through the model at once."""
+    first = several[0]
+    for opened in several:
+        observe = opened.noting(observe)
+    pages = [opened.pages[0] for opened in several]
+    results = _upscale(pages, captions, first, upscaler, observe)
+    made = []
+    for opened, page, result in zip(several, pages, results, strict=True):
+        enlarged, record = _complete(page, result, opened, opened.noting(events.ignore))
+        made.append(Made([enlarged], [record]))
+    return made
 
 
 def finish(
@@ -211,36 +230,65 @@ def _captions(
         return [find(source, page.pixels) for page in pages]
 
 
-def _enlarge(
-    page: Picture,
+def _upscale(
+    pages: Sequence[Picture],
+    captions: Sequence[Caption],
+    opened: Opened,
     upscaler: Upscaler,
-    request: Request,
-    caption: Caption,
     observe: events.Observer,
-) -> tuple[Picture, Record]:
-    from dit4sr_cli.imaging import metadata, resize
+    seed: int | None = None,
+) -> list[Result]:
+    from dit4sr_cli.jobs import large, whole
 
-    result = upscaler.upscale(page.pixels, observe=observe, **_settings(request, caption))
-    height, width = result.pixels.shape[:2]
-    alpha = None if page.alpha is None else resize.bicubic(page.alpha, (width, height))
+    request = opened.request
+    settings = request.upscale if seed is None else replace(request.upscale, seed=seed)
+    return upscaler.upscale_many(
+        [page.pixels for page in pages],
+        settings,
+        captions=captions,
+        suffix=request.caption.suffix,
+        enlarge=large.enlarging(opened.target) if opened.is_large else whole.enlarge,
+        observe=observe,
+    )
+
+
+def _complete(
+    page: Picture, result: Result, opened: Opened, observe: events.Observer
+) -> tuple[Picture, Record]:
+    """The enlarged page with alpha and metadata, and the record with its fidelity."""
+    from dit4sr_cli.imaging import metadata
+
+    record = replace(result.record, fidelity=_checked(page, result.pixels, observe))
+    size = Size(*record.output_size)
     renewed = metadata.renew(
         page.metadata,
-        width=width,
-        height=height,
-        software=f"dit4sr {__version__} ({upscaler.name})",
-        thumbnail=metadata.make_thumbnail(result.pixels),
+        width=size.width,
+        height=size.height,
+        software=f"dit4sr {__version__} ({record.model})",
+        thumbnail=_thumbnail(result.pixels, opened),
     )
-    record = replace(result.record, fidelity=_checked(page, result.pixels, observe))
     tiles = f"{record.tiles} tiles of {record.tile} cells, {record.overlap} overlapping"
     observe(events.Noted(f"{record.device}, {record.dtype}, {tiles}, {record.seconds:.1f} s"))
+    alpha = None if page.alpha is None else _resized(page.alpha, size, opened)
     return replace(page, pixels=result.pixels, alpha=alpha, metadata=renewed), record
 
 
-def _settings(request: Request, caption: Caption) -> dict[str, Any]:
-    settings = asdict(request.upscale)
-    if caption.origin != "none":
-        settings["prompt"] = caption.text
-    return settings | {"suffix": request.caption.suffix, "prompt_origin": caption.origin}
+def _resized(plane: Pixels, size: Size, opened: Opened) -> Pixels:
+    from dit4sr_cli.imaging import resize
+    from dit4sr_cli.jobs import large
+
+    if opened.is_large:
+        return large.resized(plane, size, opened.target)
+    return resize.bicubic(plane, (size.width, size.height))
+
+
+def _thumbnail(pixels: Pixels, opened: Opened) -> bytes | None:
+    from dit4sr_cli.imaging import metadata, strips
+
+    if not opened.is_large:
+        return metadata.make_thumbnail(pixels)
+    # TIFF keeps none, and making it means to read all of the result.
+    return None if opened.format == "tiff" else strips.thumbnail(pixels)
 
 
 def _checked(page: Picture, result: Pixels, observe: events.Observer) -> dict[str, Any] | None:
@@ -266,14 +314,14 @@ def _invented(
     """Where samples of other seeds disagree with the first page's result."""
     from dit4sr_cli.fidelity.invention import Spread
 
-    settings = _settings(opened.request, caption)
-    seed = settings.pop("seed")
+    output, seed = opened.request.output, opened.request.upscale.seed
     spread = Spread()
     spread.add(first.pixels)
-    for number in range(1, opened.request.output.seeds):
-        told = _on_page(observe, number + 1, opened.request.output.seeds, "sample")
-        page = opened.pages[0].pixels
-        spread.add(upscaler.upscale(page, seed=seed + number, observe=told, **settings).pixels)
+    for number in range(1, output.seeds):
+        told = _on_page(observe, number + 1, output.seeds, "sample")
+        page = opened.pages[0]
+        [result] = _upscale([page], [caption], opened, upscaler, told, seed=seed + number)
+        spread.add(result.pixels)
     found = spread.result()
     observe(events.Said(found.summary()))
     return found.map
@@ -296,7 +344,8 @@ def _write(pages: list[Picture], opened: Opened, stdout: BinaryIO | None) -> Non
 
     target, format, settings = opened.target, opened.format, opened.request.output
     if opened.is_large:
-        large.write(pages[0], opened)
+        assert target is not None
+        large.write(pages[0], target, format, settings)
     elif target is not None:
         writer.write(
             pages, target, format=format, quality=settings.quality, overwrite=settings.overwrite

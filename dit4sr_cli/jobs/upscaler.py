@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT, compose
+from dit4sr_cli.captions.source import NO_CAPTION, Caption
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, OutOfMemoryError, UsageError
-from dit4sr_cli.core.settings import MAX_SCALE, MIN_SCALE, UpscaleSettings
-from dit4sr_cli.core.sizes import MULTIPLE, working_size
-from dit4sr_cli.core.types import ColorFix, Grid, StartPoint
+from dit4sr_cli.core.settings import UpscaleSettings
+from dit4sr_cli.core.types import ColorFix, Size, StartPoint
 from dit4sr_cli.imaging.picture import Pixels
-from dit4sr_cli.imaging.resize import bicubic
+from dit4sr_cli.jobs import whole
 from dit4sr_cli.jobs.record import Record
+from dit4sr_cli.jobs.sampling import dialled, model_size, or_default, output_size, sampling_of
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dit4sr_cli.pipeline.restore import Sampling
     from dit4sr_cli.weights.spec import ModelSpec
 
-LUMA = (0.299, 0.587, 0.114)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ class Upscaler:
         if not self.spec.text:
             return
         texts = [compose(prompt, suffix) for prompt in prompts]
-        if _or(guidance, self.spec.guidance) > 1:
-            texts.append(_or(negative_prompt, NEGATIVE_PROMPT))
+        if or_default(guidance, self.spec.guidance) > 1:
+            texts.append(or_default(negative_prompt, NEGATIVE_PROMPT))
         self.components.encode_text(texts)
 
     def upscale(
@@ -162,7 +163,6 @@ class Upscaler:
         Raises:
             UsageError: a setting makes no sense.
         """
-        started = time.monotonic()
         settings = UpscaleSettings(
             scale=4.0 if scale is None else scale,
             long_edge=long_edge,
@@ -171,59 +171,111 @@ class Upscaler:
             seed=seed,
             prompt=prompt,
             negative_prompt=negative_prompt,
-            start=None if start is None else StartPoint(start),
-            color_fix=None if color_fix is None else ColorFix(color_fix),
+            start=start,
+            color_fix=color_fix,
             tile=tile,
             overlap=overlap,
             fidelity=fidelity,
         )
-        settings, projection = _dialled(settings, self.spec)
-        pixels = _as_pixels(image)
-        size = (pixels.shape[1], pixels.shape[0])
-        factor, output_size = _output_size(size, settings)
-        sampling = _sampling(self.spec, settings, suffix)
+        caption = NO_CAPTION if prompt is None else Caption(prompt, prompt_origin)
+        [result] = self.upscale_many(
+            [whole.as_pixels(image)], settings, captions=[caption], suffix=suffix, observe=observe
+        )
+        return result
+
+    def upscale_many(
+        self,
+        pictures: Sequence[Pixels],
+        settings: UpscaleSettings,
+        *,
+        captions: Sequence[Caption],
+        suffix: str | None = None,
+        enlarge: whole.Enlarge = whole.enlarge,
+        observe: events.Observer = events.ignore,
+    ) -> list[Result]:
+        """Enlarge pictures of one size together; each comes out as alone, but for rounding.
+
+        Args:
+            pictures: uint8 or uint16 [H, W, 1 or 3].
+            settings: of all; their prompt counts for nothing here.
+            captions: what each picture shows.
+            suffix: what follows the captions; None: the words that the weights were tuned with.
+            enlarge: how pixels go through the model: in memory, or by strips.
+            observe: hears of phases, tiles and warnings.
+
+        Raises:
+            UsageError: a setting makes no sense, or sizes differ.
+            OutOfMemoryError: they are too many or too large.
+        """
+        started = time.monotonic()
+        size = whole.size_of(pictures[0])
+        if any(whole.size_of(pixels) != size for pixels in pictures):
+            raise UsageError("pictures that are enlarged together have to be of one size")
+        settings, projection = dialled(settings, self.spec)
+        factor, wanted = output_size(size, settings)
+        sampling = sampling_of(settings, self.spec, [c.text for c in captions], suffix)
         self._warn_ignored(settings, observe)
         count = _Counter(observe)
-        work, sampling = self._restore(pixels, factor, sampling, count)
-        result = bicubic(work, output_size) if _size(work) != output_size else work
+        sizes = model_size(size, factor, self.spec), wanted
+        results, sampling = self._with_what_fits(
+            lambda sampling: enlarge(self.components, pictures, sizes, sampling, count),
+            sampling,
+            observe,
+        )
         if projection:
             from dit4sr_cli.pipeline.consistency import project
 
-            project(result, pixels, strength=projection)
-        reads = self.spec.text
-        record = Record(
+            for result, pixels in zip(results, pictures, strict=True):
+                project(result, pixels, strength=projection)
+        record = self._record(sampling, size, wanted)
+        record = replace(
+            record,
+            tiles=count.total // sampling.steps // len(pictures),
+            seconds=round((time.monotonic() - started) / len(pictures), 3),
+        )
+        return [
+            Result(result, self._with_words(record, prompt, caption))
+            for result, prompt, caption in zip(results, sampling.prompts, captions, strict=True)
+        ]
+
+    def _record(self, sampling: Sampling, size: Size, wanted: Size) -> Record:
+        return Record(
             model=self.name,
             revision=self.revision,
             steps=sampling.steps,
             guidance=sampling.guidance,
-            seed=seed,
+            seed=sampling.seed,
             start=sampling.start.value,
             color_fix=sampling.color_fix.value,
             tile=sampling.tiling.size,
             overlap=sampling.tiling.overlap,
-            tiles=count.total // sampling.steps,
+            tiles=0,
             device=str(self.components.device),
             dtype=_name(self.components.dtype),
-            seconds=round(time.monotonic() - started, 3),
-            input_size=size,
-            output_size=output_size,
-            prompt=sampling.prompt,
+            seconds=0.0,
+            input_size=(size.width, size.height),
+            output_size=(wanted.width, wanted.height),
+            prompt="",
             negative_prompt=sampling.negative_prompt,
-            caption=(prompt or "") if reads else "",
-            prompt_origin=prompt_origin if reads and prompt is not None else "none",
+            caption="",
+            prompt_origin="none",
         )
-        return Result(result, record)
 
-    def _restore(
-        self, pixels: Pixels, factor: float, sampling: Sampling, observe: events.Observer
-    ) -> tuple[Pixels, Sampling]:
-        """The picture at the model's size, and the settings that it was possible with."""
+    def _with_words(self, record: Record, prompt: str, caption: Caption) -> Record:
+        if not self.spec.text:
+            return record
+        return replace(record, prompt=prompt, caption=caption.text, prompt_origin=caption.origin)
+
+    def _with_what_fits(
+        self, run: Callable[[Sampling], list[T]], sampling: Sampling, observe: events.Observer
+    ) -> tuple[list[T], Sampling]:
+        """What `run` makes, and the settings that it was possible with."""
         from dit4sr_cli.pipeline import memory
         from dit4sr_cli.pipeline.denoise import OverflowedError
 
         while True:
             try:
-                return _restore(self.components, pixels, factor, sampling, observe), sampling
+                return run(sampling), sampling
             except OverflowedError:
                 self._widen(observe)
             except (RuntimeError, MemoryError) as error:
@@ -269,101 +321,14 @@ class _Counter:
         self.observe(event)
 
 
-def _restore(
-    components: Components,
-    pixels: Pixels,
-    scale: float,
-    sampling: Sampling,
-    observe: events.Observer,
-) -> Pixels:
-    """The restored picture at the size the model works at, as [H, W, C] of the input's type."""
-    import torch
-
-    from dit4sr_cli.pipeline.restore import restore
-
-    spec = components.spec
-    size = _working_size(_size(pixels), scale, spec)
-    enlarged = _padded(bicubic(pixels, size), spec.min_cells * MULTIPLE)
-    image = torch.from_numpy(np.ascontiguousarray(enlarged.transpose(2, 0, 1)))
-    image = image.to(torch.float32).div_(np.iinfo(pixels.dtype).max)
-    restored = restore(components, image.expand(3, -1, -1), sampling, observe=observe)
-    return _from_unit(restored[:, : size[1], : size[0]], pixels)
-
-
-def _working_size(size: tuple[int, int], scale: float, spec: ModelSpec) -> tuple[int, int]:
-    if spec.native_scale:
-        return size[0] * spec.native_scale, size[1] * spec.native_scale
-    return working_size(size, scale, spec.process_size)
-
-
-def _padded(pixels: Pixels, shortest: int) -> Pixels:
-    """Mirrored at the right and bottom to multiples of 8, and to the smallest grid."""
-    height, width = pixels.shape[:2]
-    bottom = max(shortest, -(-height // MULTIPLE) * MULTIPLE) - height
-    right = max(shortest, -(-width // MULTIPLE) * MULTIPLE) - width
-    if not (bottom or right):
-        return pixels
-    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
-
-
-def _from_unit(image: torch.Tensor, like: Pixels) -> Pixels:
-    """[3, H, W] in 0..1 to [H, W, C] of the type and channels of `like`, rounded."""
-    import torch
-
-    if like.shape[2] == 1:
-        image = (image * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
-    out = np.empty((image.shape[1], image.shape[2], image.shape[0]), like.dtype)
-    top = np.iinfo(like.dtype).max
-    for channel in range(image.shape[0]):
-        out[..., channel] = (image[channel] * top).round_().numpy()
-    return out
-
-
-def _as_pixels(image: Image | Pixels) -> Pixels:
-    """Any accepted picture as uint8 or uint16 [H, W, 1 or 3]."""
-    if not isinstance(image, np.ndarray):
-        grey = image.mode in ("1", "L", "LA")
-        image = np.asarray(image.convert("L" if grey else "RGB"))
-    pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3:
-        raise UsageError(f"a picture of type {pixels.dtype} and shape {image.shape} is not read")
-    if pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-        raise UsageError(f"a picture of shape {image.shape} is not read")
-    return pixels
-
-
-def _output_size(size: tuple[int, int], settings: UpscaleSettings) -> tuple[float, tuple[int, int]]:
-    """The factor and the result's (width, height)."""
-    if settings.long_edge is None:
-        scale, what = settings.scale, "--scale"
-    else:
-        scale, what = settings.long_edge / max(size), "--long-edge"
-    if not MIN_SCALE <= scale <= MAX_SCALE:
-        raise UsageError(
-            f"{what}: a factor of {scale:.3g} is outside {MIN_SCALE:g} to {MAX_SCALE:g}",
-            hint=f"the picture is {size[0]}x{size[1]} pixels",
-        )
-    return scale, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-
-
-def _dialled(settings: UpscaleSettings, spec: ModelSpec) -> tuple[UpscaleSettings, float]:
-    """What the dial stands for, after what is given by name; and how hard to hold the result."""
-    if settings.fidelity is None:
-        return settings, 0.0
-    from dit4sr_cli.fidelity.dial import settings_of
-
-    try:
-        dial = settings_of(settings.fidelity, spec)
-    except ValueError as error:
-        raise UsageError(f"--fidelity: {error}") from error
-    guidance = _or(settings.guidance, dial.guidance)
-    start = _or(settings.start, dial.start)
-    return replace(settings, guidance=guidance, start=start), dial.projection
-
-
 def _with_smaller_tiles(sampling: Sampling, spec: ModelSpec, observe: events.Observer) -> Sampling:
     from dit4sr_cli.pipeline.restore import smaller_tiling
 
+    if len(sampling.prompts) > 1:  # the caller may do with fewer, which changes nothing
+        raise OutOfMemoryError(
+            f"not enough memory for {len(sampling.prompts)} pictures at once",
+            hint="enlarge them one by one",
+        )
     tiling = smaller_tiling(sampling.tiling, spec.min_cells)
     if tiling is None:
         raise OutOfMemoryError(
@@ -377,45 +342,6 @@ def _with_smaller_tiles(sampling: Sampling, spec: ModelSpec, observe: events.Obs
         )
     )
     return replace(sampling, tiling=tiling)
-
-
-def _sampling(spec: ModelSpec, settings: UpscaleSettings, suffix: str | None) -> Sampling:
-    """The settings with the model's defaults filled in."""
-    from dit4sr_cli.pipeline.restore import Sampling
-    from dit4sr_cli.tiles.grid import Tiling
-
-    tile = _or(settings.tile, spec.tile)
-    overlap = settings.overlap
-    if overlap is None:
-        overlap = spec.overlap * tile // spec.tile
-    try:
-        tiling = Tiling(tile, overlap, Grid.EVEN)
-    except ValueError as error:
-        raise UsageError(f"--tile, --overlap: {error}") from error
-    sampling = Sampling(
-        steps=_or(settings.steps, spec.steps),
-        guidance=_or(settings.guidance, spec.guidance),
-        seed=settings.seed,
-        prompt=compose(settings.prompt or "", suffix) if spec.text else "",
-        negative_prompt=_or(settings.negative_prompt, NEGATIVE_PROMPT) if spec.text else "",
-        start=_or(settings.start, spec.start),
-        color_fix=_or(settings.color_fix, spec.color_fix),
-        tiling=tiling,
-    )
-    if sampling.steps < 1:
-        raise UsageError(f"--steps: {sampling.steps} is below 1")
-    if sampling.seed < 0:
-        raise UsageError(f"--seed: {sampling.seed} is below 0")
-    # Without text both halves of guidance are the same picture: one will do.
-    return sampling if spec.text else replace(sampling, guidance=1.0)
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is None else value
-
-
-def _size(pixels: Pixels) -> tuple[int, int]:
-    return pixels.shape[1], pixels.shape[0]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -1,6 +1,6 @@
 """The sampling loop: noise levels x tiles, with guidance.
 
-Shapes: B batch, C channels, H W latent grid, M text tokens.
+Shapes: N pictures, B boxes at once, C channels, H W latent grid, M text tokens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from dit4sr_cli.tiles.grid import Tiling, cover
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
-    """Text for the transformer: embeddings [1, M, D] and their pooled form [1, P]."""
+    """Text for the transformer: embeddings [N, M, D] and their pooled form [N, P].
+
+    One conditioning may stand for all pictures: N is 1 then.
+    """
 
     prompt_embeds: Tensor
     pooled_prompt_embeds: Tensor
@@ -39,6 +42,19 @@ class Conditioning:
         """
         tokens = torch.eye(config.joint_attention_dim)[None]
         return cls(tokens, torch.zeros(1, config.pooled_projection_dim))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Conditioning]) -> Conditioning:
+        """Those of several pictures, each with its own."""
+        return cls(
+            torch.cat([part.prompt_embeds for part in parts]),
+            torch.cat([part.pooled_prompt_embeds for part in parts]),
+        )
+
+    def of_tiles(self, boxes: int, pictures: int) -> Conditioning:
+        """What each of so many tiles is told, those of the first box first."""
+        embeds = self.prompt_embeds.expand(pictures, -1, -1).repeat(boxes, 1, 1)
+        return Conditioning(embeds, self.pooled_prompt_embeds.expand(pictures, -1).repeat(boxes, 1))
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on another device."""
@@ -65,24 +81,25 @@ def denoise(
     batch: int = 1,
     observe: Observer = ignore,
 ) -> Tensor:
-    """Sample the latents of the restored picture.
+    """Sample the latents of restored pictures.
 
     Args:
         transformer: predicts the velocity.
-        lr_latents: latents of the enlarged LR picture, shifted and scaled, [1, C, H, W].
-        noise: standard normal, same shape.
-        positive: the prompt.
+        lr_latents: latents of the enlarged LR pictures, shifted and scaled, [N, C, H, W].
+        noise: standard normal, same shape, or [1, C, H, W]: the same for all.
+        positive: the prompts.
         negative: what guidance leads away from; needed if guidance is above 1.
         steps: Euler steps.
         guidance: classifier-free guidance; 1 or less skips the negative half.
         start: `noise`, or `lr`: LR latents noised to the first level.
         shift: of the noise schedule.
         tiling: how the latents are cut; None: 64 cells with an overlap of 24, evenly spread.
-        batch: tiles that go through the transformer together; fewer do when memory is short.
+        batch: boxes that go through the transformer together, of all pictures; fewer do when
+            memory is short.
         observe: hears of every finished tile.
 
     Returns:
-        Latents [1, C, H, W], float32, on the device of `lr_latents`.
+        Latents [N, C, H, W], float32, on the device of `lr_latents`.
 
     Raises:
         OverflowedError: the transformer's precision does not reach.
@@ -90,9 +107,11 @@ def denoise(
     tiling = tiling or Tiling()
     levels = sigmas(steps, shift).tolist()
     lr_latents = lr_latents.float()
-    latents = start_latents(lr_latents, noise.to(lr_latents), levels[0], StartPoint(start).value)
+    noise = noise.to(lr_latents).expand_as(lr_latents)
+    latents = start_latents(lr_latents, noise, levels[0], StartPoint(start).value)
     boxes = cover(latents.shape[-1], latents.shape[-2], tiling)
-    observe(PhaseStarted("sampling", total=steps * len(boxes)))
+    pictures = len(latents)
+    observe(PhaseStarted("sampling", total=steps * len(boxes) * pictures))
     velocity = torch.empty_like(latents)
     predict_velocity = predictor(
         transformer,
@@ -106,7 +125,7 @@ def denoise(
 
     def advance(count: int) -> None:
         nonlocal finished
-        finished += count
+        finished += count * pictures
         observe(Advanced(finished))
 
     for step, (sigma, following) in enumerate(pairwise(levels)):
@@ -180,17 +199,20 @@ def _velocity(
     guidance: float,
     device: torch.device,
 ) -> Tensor:
-    """Guided velocity of some tiles, [B, C, s, s]; both guidance halves go as one batch."""
+    """Guided velocity of some tiles, [B * N, C, s, s]; both guidance halves go as one batch."""
     noisy, lr = (
         torch.cat([cut(x, box) for box in boxes]).contiguous().to(device)
         for x in (latents, lr_latents)
     )
-    count, parts = len(boxes), len(halves)
-    embeds = torch.cat([half.prompt_embeds.expand(count, -1, -1) for half in halves])
-    pooled = torch.cat([half.pooled_prompt_embeds.expand(count, -1) for half in halves])
-    timestep = torch.full((count * parts,), sigma * TRAIN_TIMESTEPS, device=device)
+    parts = len(halves)
+    text = Conditioning.joined([half.of_tiles(len(boxes), len(latents)) for half in halves])
+    timestep = torch.full((len(noisy) * parts,), sigma * TRAIN_TIMESTEPS, device=device)
     velocity = transformer(
-        noisy.repeat(parts, 1, 1, 1), lr.repeat(parts, 1, 1, 1), timestep, embeds, pooled
+        noisy.repeat(parts, 1, 1, 1),
+        lr.repeat(parts, 1, 1, 1),
+        timestep,
+        text.prompt_embeds,
+        text.pooled_prompt_embeds,
     ).float()
     if parts == 1:
         return velocity

@@ -1,10 +1,11 @@
-"""Restores one enlarged LR picture: encode, sample over tiles, decode, match colours.
+"""Restores enlarged LR pictures: encode, sample over tiles, decode, match colours.
 
-Shapes: H W pixels, multiples of 8.
+Shapes: N pictures, H W pixels, multiples of 8.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from dit4sr_cli.core.events import Observer, PhaseStarted, ignore
 from dit4sr_cli.core.types import Box, ColorFix, StartPoint
+from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import color, latents
 from dit4sr_cli.pipeline.components import Components
 from dit4sr_cli.pipeline.denoise import Conditioning, denoise
@@ -29,12 +31,12 @@ LOW_MEMORY_WINDOW = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """Every choice of a run, none left open."""
+    """Every choice of a run, none left open; `prompts` has one for each picture."""
 
     steps: int
     guidance: float
     seed: int
-    prompt: str
+    prompts: tuple[str, ...]
     negative_prompt: str
     start: StartPoint
     color_fix: ColorFix
@@ -43,10 +45,15 @@ class Sampling:
 
 @torch.inference_mode()
 def restore(
-    components: Components, enlarged: Tensor, sampling: Sampling, *, observe: Observer = ignore
-) -> Tensor:
-    """The restored picture [3, H, W] in 0..1, of the enlarged LR picture [3, H, W] in 0..1.
+    components: Components,
+    enlarged: Sequence[Tensor],
+    sampling: Sampling,
+    *,
+    observe: Observer = ignore,
+) -> list[Tensor]:
+    """Restored pictures [3, H, W] in 0..1, of enlarged LR pictures [3, H, W] in 0..1.
 
+    Several have to be of one size: they go through the transformer together, with the same noise.
     One part of the model works at a time: text encoders, codec, transformer, codec.
 
     Raises:
@@ -56,7 +63,12 @@ def restore(
     side = codec_window(components)
     observe(PhaseStarted("encoding"))
     with components.codec.in_use() as codec:
-        lr = latents.encode(codec, enlarged * 2 - 1, device=components.device, window=side)
+        lr = torch.cat(
+            [
+                latents.encode(codec, image * 2 - 1, device=components.device, window=side)
+                for image in enlarged
+            ]
+        )
     height, width = lr.shape[-2:]
     noise = position_noise(sampling.seed, lr.shape[1], Box(0, 0, width, height))
     observe(PhaseStarted("loading the transformer"))
@@ -72,20 +84,17 @@ def restore(
             start=sampling.start,
             shift=components.spec.shift,
             tiling=sampling.tiling,
-            batch=_batch(components, sampling.tiling),
+            batch=max(1, tiles_at_once(components.config, sampling.tiling.size) // len(lr)),
             observe=observe,
         )
     del lr, noise
     observe(PhaseStarted("decoding"))
     with components.codec.in_use() as codec:
-        image = latents.decode(codec, restored, window=side)
-    image = image.add_(1).div_(2)
-    return color.matched(image, enlarged, sampling.color_fix).clamp_(0, 1)
-
-
-def texts_of(sampling: Sampling) -> list[str]:
-    """What has to be encoded: the negative prompt only if guidance leads away from it."""
-    return [sampling.prompt, *([sampling.negative_prompt] if sampling.guidance > 1 else [])]
+        images = [latents.decode(codec, one[None], window=side) for one in restored]
+    return [
+        color.matched(image.add_(1).div_(2), reference, sampling.color_fix).clamp_(0, 1)
+        for image, reference in zip(images, enlarged, strict=True)
+    ]
 
 
 def smaller_tiling(tiling: Tiling, min_cells: int = 1) -> Tiling | None:
@@ -99,12 +108,15 @@ def smaller_tiling(tiling: Tiling, min_cells: int = 1) -> Tiling | None:
 def encode_text(
     components: Components, sampling: Sampling, observe: Observer
 ) -> tuple[Conditioning, Conditioning | None]:
-    """The prompt's conditioning, and the negative one's if guidance needs it."""
-    texts = texts_of(sampling)
+    """The prompts' conditioning, and the negative one's if guidance leads away from it."""
+    texts = list(dict.fromkeys(sampling.prompts))
+    if sampling.guidance > 1:
+        texts.append(sampling.negative_prompt)
     if not components.encode_text.knows(texts):
         observe(PhaseStarted("encoding text"))
-    positive, *negative = components.encode_text(texts)
-    return positive, negative[0] if negative else None
+    encoded = dict(zip(texts, components.encode_text(texts), strict=True))
+    positive = Conditioning.joined([encoded[prompt] for prompt in sampling.prompts])
+    return positive, encoded[sampling.negative_prompt] if sampling.guidance > 1 else None
 
 
 def codec_window(components: Components) -> int:
@@ -113,7 +125,13 @@ def codec_window(components: Components) -> int:
     return min(side, LOW_MEMORY_WINDOW) if components.streams else side
 
 
-def _batch(components: Components, tiling: Tiling) -> int:
-    """Tiles at once: small models need several to be worth a call, large ones fill the device."""
-    tokens = 2 * (tiling.size // components.config.patch_size) ** 2
-    return max(1, TILE_TOKENS * 128 // (tokens * components.config.width * 4))
+def tiles_at_once(config: TransformerConfig, width: int, height: int | None = None) -> int:
+    """How many tiles are worth a call: small ones need several, large ones fill the device.
+
+    Args:
+        config: of the transformer.
+        width: of a tile, in latent cells.
+        height: None: as the width.
+    """
+    tokens = 2 * (width // config.patch_size) * ((height or width) // config.patch_size)
+    return max(1, TILE_TOKENS * 128 // (tokens * config.width * 4))

@@ -22,11 +22,10 @@ from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
 from dit4sr_cli.core.types import Box, ColorFix, Size
 from dit4sr_cli.model.flow import euler_step, sigmas, start_latents
 from dit4sr_cli.pipeline import color, latents
-from dit4sr_cli.pipeline import restore as whole
 from dit4sr_cli.pipeline.components import Components
 from dit4sr_cli.pipeline.denoise import Conditioning, check_finite, predictor
 from dit4sr_cli.pipeline.noise import CELL, position_noise
-from dit4sr_cli.pipeline.restore import Sampling, codec_window, encode_text
+from dit4sr_cli.pipeline.restore import Sampling, codec_window, encode_text, tiles_at_once
 from dit4sr_cli.tiles.blend import blended_rows
 from dit4sr_cli.tiles.grid import cover
 from dit4sr_cli.weights.transformer import Transformer
@@ -152,7 +151,7 @@ def _sample(
             boxes,
             width,
             grid=sampling.tiling.grid,
-            batch=whole._batch(components, sampling.tiling),
+            batch=tiles_at_once(components.config, sampling.tiling.size),
             after=advance,
         ):
             rows = x[0, :, top : top + velocity.shape[1]]

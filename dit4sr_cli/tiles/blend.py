@@ -1,6 +1,6 @@
 """Map a function over tiles and blend the results.
 
-Shapes: B batch of tiles, C channels, H W the whole latent grid, s tile side.
+Shapes: B boxes at once, N grids of one size, C channels, H W the whole latent grid, s tile side.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def blended(
     batch: int = 1,
     after: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Fill `out` [1, C, H, W] with the weighted mean of `function(boxes)` [B, C, s, s].
+    """Fill `out` [N, C, H, W] with the weighted mean of `function(boxes)` [B * N, C, s, s].
 
-    Tiles go through `function` in batches; `after(n)` hears how many tiles a batch finished.
+    Boxes go through `function` in batches; `after(n)` hears how many boxes a batch finished. Of N
+    grids the function gives the tiles of the first box first.
     """
     if len(boxes) == 1:
         out.copy_(function(boxes))
@@ -44,8 +45,8 @@ def blended(
     out.zero_()
     for some in _batches(boxes, batch):
         tiles = function(some)
-        for box, tile in zip(some, tiles, strict=True):
-            cut(out[0], box).add_(tile * weights)
+        for box, tile in zip(some, tiles.unflatten(0, (len(some), -1)), strict=True):
+            cut(out, box).add_(tile * weights)
             cut(total, box).add_(weights)
         if after:
             after(len(some))

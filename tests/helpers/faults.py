@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import types
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import dit4sr_cli.jobs
 from dit4sr_cli.core import events
@@ -50,6 +50,17 @@ class Upscaler:
         pixels = resize.bicubic(image, size)
         observe(events.Advanced(2))
         return Result(pixels, self._record(settings, (width, height), size))
+
+    def upscale_many(
+        self, pictures, settings, *, captions, suffix=None, enlarge=None, observe=events.ignore
+    ):
+        results = []
+        for picture, caption in zip(pictures, captions, strict=True):
+            given = asdict(settings)
+            if caption.origin != "none":
+                given |= {"prompt": caption.text, "prompt_origin": caption.origin}
+            results.append(self.upscale(picture, observe=observe, **given))
+        return results
 
     def _record(self, settings, input_size, output_size):
         return Record(

@@ -40,7 +40,7 @@ def test_what_comes_back(nano):
 def test_batches_and_steps_do_not_change_a_picture(nano, monkeypatch):
     picture = _array(70, 60)
     together = nano.upscale(picture, steps=2, seed=5).pixels
-    monkeypatch.setattr(restore_module, "_batch", lambda components, tiling: 1)
+    monkeypatch.setattr(restore_module, "tiles_at_once", lambda *sizes: 1)
     alone = nano.upscale(picture, steps=2, seed=5).pixels
     assert abs(together.astype(int) - alone).max() <= 1
     other_seed = nano.upscale(picture, steps=2, seed=6).pixels
