@@ -12,6 +12,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,20 +25,21 @@ def main() -> None:
     parser.add_argument("megapixels", type=int, nargs="*")
     parser.add_argument("--cheap", action="store_true")
     parser.add_argument("--whole", action="store_true", help="the usual way, for comparison")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/large"))
+    parser.add_argument("--folder", type=Path, help="keeps scans and results, gigabytes of them")
     parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.source:
         found = measure(asked.source, cheap=asked.cheap, whole=asked.whole)
         sys.stdout.write(json.dumps(found) + "\n")
         return
-    asked.folder.mkdir(exist_ok=True)
     flags = [f"--{name}" for name in ("cheap", "whole") if getattr(asked, name)]
-    for megapixels in asked.megapixels:
-        source = make_scan(
-            asked.folder / f"{megapixels}.tif", round((megapixels * 1e6) ** 0.5) // SCALE
-        )
-        subprocess.run([sys.executable, __file__, *flags, "--source", source], check=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.folder or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        for megapixels in asked.megapixels:
+            side = round((megapixels * 1e6) ** 0.5) // SCALE
+            source = make_scan(folder / f"{megapixels}.tif", side)
+            subprocess.run([sys.executable, __file__, *flags, "--source", source], check=True)
 
 
 def make_scan(path: Path, side: int) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import InputError, OutputError
+from dit4sr_cli.core.parts import part_of
 
 MAX_BYTES = 64 << 10
 """Far more than any encoder reads: a larger file is not a prompt."""
@@ -110,7 +110,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    temporary = path.with_name(f".dit4sr-{secrets.token_hex(6)}.part")
+    temporary = part_of(path)
     try:
         try:
             with temporary.open("x", encoding="utf-8", newline="\n") as stream:

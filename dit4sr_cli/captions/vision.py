@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dit4sr_cli.captions.source import one_line
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.words import as_reason
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,6 @@ TEMPERATURE, TOP_P = 0.2, 0.7
 HOW = f"temperature {TEMPERATURE}, top_p {TOP_P}, at most {MAX_NEW_TOKENS} tokens"
 LONGEST_EDGE = 1536
 """In pixels; captioners see less than that, and a scan of an archive would cost gigabytes."""
-_LONGEST_MESSAGE = 300
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 Describe: TypeAlias = "Callable[[Image, int], str]"
@@ -233,9 +232,8 @@ def _explained(folder: Path) -> Iterator[None]:
             reason = "not a model that describes pictures"
         elif "trust_remote_code" in reason:
             reason = "needs code of its own, which is not run"
-        reason = shorten(reason, _LONGEST_MESSAGE, placeholder=" ...")
         hint = "give a folder of an image-text-to-text model, or fetch it again"
-        raise ModelError(f"{folder}: {reason}", hint=hint) from error
+        raise ModelError(f"{folder}: {as_reason(reason)}", hint=hint) from error
 
 
 def _free(loaded: _Loaded, device: torch.device) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from dit4sr_cli.cli import failures, options
+import typer
+
+from dit4sr_cli.cli import options, outcomes
 from dit4sr_cli.cli import upscale as single
 from dit4sr_cli.cli.console import console
-from dit4sr_cli.cli.stop import Stopped
-from dit4sr_cli.core.errors import Dit4srError, ExitCode, UsageError
-from dit4sr_cli.core.settings import (
-    DEFAULT_MAX_MEGAPIXELS,
-    DEFAULT_SCALE,
-    CaptionSettings,
-    ModelSettings,
-    OutputSettings,
-    UpscaleSettings,
+from dit4sr_cli.cli.settings import (
+    caption_settings,
+    model_settings,
+    output_settings,
+    upscale_settings,
 )
+from dit4sr_cli.cli.stop import Stopped
+from dit4sr_cli.core.errors import ExitCode, UsageError
+from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 
 if TYPE_CHECKING:
@@ -27,6 +28,29 @@ if TYPE_CHECKING:
     from dit4sr_cli.jobs.discover import Discovery
 
 _REPORTS = (".html", ".json")
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=0,
+        max=16,
+        metavar="N",
+        help="Pictures read ahead, and written behind, while one is made; 0: none.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Make this many at most, in this run.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first that fails.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html|.json", help="Write down what became of each file, as a page or data."
+    ),
+]
 
 
 def batch(
@@ -37,11 +61,12 @@ def batch(
     exclude: options.Exclude = None,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
-    jobs: options.BatchJobs = 1,
-    limit: options.Limit = None,
-    fail_fast: options.FailFast = False,
-    report: options.Report = None,
+    dry_run: DryRun = False,
+    jobs: Jobs = 1,
+    ray: options.Ray = None,
+    limit: Limit = None,
+    fail_fast: FailFast = False,
+    report: Report = None,
     scale: options.Scale = None,
     long_edge: options.LongEdge = None,
     model: options.Model = "auto",
@@ -78,22 +103,10 @@ def batch(
     """Enlarge many pictures; the same command again goes on where it was ended."""
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.batch import Request
-    from dit4sr_cli.jobs.plan import choose_weights
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    if scale is not None and long_edge is not None:
-        raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
-    if tile is not None and overlap is not None and overlap >= tile:
-        raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    if prompt is not None and prompt_file is not None:
-        raise UsageError("--prompt and --prompt-file exclude each other", hint="give one of them")
-    if skip_existing and overwrite:
-        raise UsageError("--skip-existing and --overwrite exclude each other")
-    if report is not None and report.suffix.lower() not in _REPORTS:
-        raise UsageError(f"--report {report}: its name ends with .html or .json")
-    found = _discover(inputs, include or [], exclude or [], output)
-    settings = UpscaleSettings(
-        scale=DEFAULT_SCALE if scale is None else scale,
+    settings = upscale_settings(
+        scale=scale,
         long_edge=long_edge,
         steps=steps,
         guidance=guidance,
@@ -106,6 +119,19 @@ def batch(
         overlap=overlap,
         fidelity=fidelity,
     )
+    captions = caption_settings(
+        prompt=prompt,
+        prompt_file=prompt_file,
+        prompts=prompts,
+        caption=caption,
+        captioner=captioner,
+        suffix=suffix,
+    )
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite exclude each other")
+    if report is not None and report.suffix.lower() not in _REPORTS:
+        raise UsageError(f"--report {report}: its name ends with .html or .json")
+    found = _discover(inputs, include or [], exclude or [], output)
     targets = naming.targets(
         found.files, output=output, template=output_template, format=format, settings=settings
     )
@@ -114,31 +140,28 @@ def batch(
         refused=found.skipped,
         folder=output,
         upscale=settings,
-        caption=CaptionSettings(
-            prompt_file=prompt_file,
-            prompts=prompts,
-            caption=caption,
-            captioner=captioner,
-            suffix=suffix,
+        caption=captions,
+        model=model_settings(
+            model=model,
+            device=device,
+            dtype=dtype,
+            no_t5=no_t5,
+            low_memory=low_memory,
+            fidelity=fidelity,
         ),
-        model=choose_weights(
-            ModelSettings(
-                model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
-            ),
-            fidelity,
-        ),
-        output=OutputSettings(
+        output=output_settings(
             format=format,
             quality=quality,
             overwrite=overwrite,
             max_megapixels=max_megapixels,
-            record=not no_record,
+            no_record=no_record,
             sidecar=sidecar,
         ),
         skip_existing=skip_existing,
         threads=jobs,
         limit=limit,
         fail_fast=fail_fast,
+        ray=ray,
     )
     if dry_run:
         _foretell(request)
@@ -164,19 +187,12 @@ def _run(request: Request) -> Summary:
 
     try:
         with live.Live() as view:
-            summary = job.run(request, load=single.load, observe=view, explain=_explain)
+            summary = job.run(request, load=single.load, observe=view, explain=outcomes.explain)
     except Stopped:
         console.note(f"{view.counts()}; the same command goes on with the rest")
         raise
     live.close(summary)
     return summary
-
-
-def _explain(error: Exception) -> Dit4srError:
-    known = failures.translate(error)
-    if known is not None:
-        return known
-    return Dit4srError(f"unexpected {type(error).__name__}: {error}")
 
 
 def _foretell(request: Request) -> None:

@@ -1,4 +1,7 @@
-"""Every option of the command line, once: its name, its range and its help."""
+"""Options that commands share, each once: its name, its range and its help.
+
+Most of what one command alone takes is in its own module.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +49,6 @@ def complete_listed(incomplete: str) -> list[str]:
 
 # Input and output
 
-Source = Annotated[
-    str, typer.Argument(metavar="FILE", help="The picture, or - for standard input.")
-]
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE|FOLDER|-",
-        help="Where the result goes; a folder that does not exist yet ends with /. "
-        "[default: beside the input, as NAME_x4.png, or .tif for TIFF]",
-    ),
-]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -130,6 +120,16 @@ Start = Annotated[
 Colors = Annotated[
     ColorFix | None,
     typer.Option("--color-fix", help=f"How colours are held to the input's. [{_AS_MODEL}]"),
+]
+Fidelity = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="0..1",
+        help="From free (0) to faithful (1): sets start, guidance and weights, and holds the "
+        "result to its source. What is given by name goes first.",
+    ),
 ]
 Tile = Annotated[
     int | None,
@@ -273,13 +273,13 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-OutputFolder = Annotated[
-    Path | None,
+ResultsFolder = Annotated[
+    Path,
     typer.Option(
         "--output",
         "-o",
         metavar="FOLDER",
-        help="Where results go, in folders as the inputs are. [default: each beside its picture]",
+        help="Where results and the journal go, in folders as the inputs are; made if need be.",
     ),
 ]
 OutputTemplate = Annotated[
@@ -301,16 +301,13 @@ Exclude = Annotated[
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out pictures whose result exists.")
 ]
-WatchedFolder = Annotated[
-    str, typer.Argument(metavar="FOLDER", help="Where pictures arrive.", show_default=False)
-]
-Settle = Annotated[
-    float,
+Ray = Annotated[
+    str | None,
     typer.Option(
-        min=0.0, metavar="SECONDS", help="A file is whole when it has not changed for so long."
+        metavar="auto|ADDRESS",
+        help="Share the work out over a Ray cluster: auto, or its address (needs dit4sr[ray]).",
     ),
 ]
-Once = Annotated[bool, typer.Option("--once", help="Do what is there, then end.")]
 
 # Record
 
@@ -344,65 +341,9 @@ OtherModel = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Go on with another source or other weights.")]
 
-# Batch
-
-ResultsFolder = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER",
-        help="Where results and the journal go, in folders as the inputs are; made if need be.",
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
-BatchJobs = Annotated[
-    int,
-    typer.Option(
-        "--jobs",
-        "-j",
-        min=0,
-        max=16,
-        metavar="N",
-        help="Pictures read ahead, and written behind, while one is made; 0: none.",
-    ),
-]
-Limit = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Make this many at most, in this run.")
-]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first that fails.")]
-Report = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.html|.json", help="Write down what became of each file, as a page or data."
-    ),
-]
-
 # Fidelity
 
 Strict = Annotated[
     bool,
     typer.Option("--strict", help="Exit with 9 if the result is changed, or another picture."),
-]
-Fidelity = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="0..1",
-        help="From free (0) to faithful (1): sets start, guidance and weights, and holds the "
-        "result to its source. What is given by name goes first.",
-    ),
-]
-DisagreementMap = Annotated[
-    Path | None,
-    typer.Option(
-        "--map",
-        metavar="FILE.png",
-        help="Write a picture of what was made up: where the samples of --seeds disagree.",
-    ),
-]
-NumSeeds = Annotated[
-    int,
-    typer.Option("--seeds", min=2, max=64, metavar="N", help="Samples for --map."),
 ]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console, one_line
-from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.cli.settings import upscale_settings
 from dit4sr_cli.core.settings import (
     DEFAULT_MAX_MEGAPIXELS,
-    DEFAULT_SCALE,
     CaptionSettings,
     ModelSettings,
     OutputSettings,
-    UpscaleSettings,
 )
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 from dit4sr_cli.core.words import as_size
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("FILE", "SIZE", "RESULT", "SIZE", "TILES", "MEMORY", "DISK", "TIME")
 
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Where results go, in folders as the inputs are. [default: each beside its picture]",
+    ),
+]
+
 
 def plan(
     inputs: options.Inputs,
-    output: options.OutputFolder = None,
+    output: OutputFolder = None,
     output_template: options.OutputTemplate = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
@@ -62,12 +72,8 @@ def plan(
     from dit4sr_cli.jobs.estimate import estimate
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    if scale is not None and long_edge is not None:
-        raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
-    if tile is not None and overlap is not None and overlap >= tile:
-        raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    settings = UpscaleSettings(
-        scale=DEFAULT_SCALE if scale is None else scale,
+    settings = upscale_settings(
+        scale=scale,
         long_edge=long_edge,
         steps=steps,
         guidance=guidance,

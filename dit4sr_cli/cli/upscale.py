@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
 
 from dit4sr_cli.cli import consent, options, streams
 from dit4sr_cli.cli.console import console
 from dit4sr_cli.cli.progress import Progress
-from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.settings import (
-    DEFAULT_MAX_MEGAPIXELS,
-    DEFAULT_SCALE,
-    DEFAULT_SEEDS,
-    CaptionSettings,
-    ModelSettings,
-    OutputSettings,
-    UpscaleSettings,
+from dit4sr_cli.cli.settings import (
+    caption_settings,
+    model_settings,
+    output_settings,
+    upscale_settings,
 )
+from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, DEFAULT_SEEDS
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 
 if TYPE_CHECKING:
     from dit4sr_cli.core.events import Observer
+    from dit4sr_cli.core.settings import ModelSettings
     from dit4sr_cli.jobs.upscaler import Upscaler
 
 _EMBEDDED_NOTE = (
@@ -29,10 +30,36 @@ _EMBEDDED_NOTE = (
     "folder of yours with --model FOLDER"
 )
 
+Source = Annotated[
+    str, typer.Argument(metavar="FILE", help="The picture, or - for standard input.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|FOLDER|-",
+        help="Where the result goes; a folder that does not exist yet ends with /. "
+        "[default: beside the input, as NAME_x4.png, or .tif for TIFF]",
+    ),
+]
+DisagreementMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE.png",
+        help="Write a picture of what was made up: where the samples of --seeds disagree.",
+    ),
+]
+NumSeeds = Annotated[
+    int,
+    typer.Option("--seeds", min=2, max=64, metavar="N", help="Samples for --map."),
+]
+
 
 def upscale(
-    source: options.Source,
-    output: options.Output = None,
+    source: Source,
+    output: Output = None,
     scale: options.Scale = None,
     long_edge: options.LongEdge = None,
     model: options.Model = "auto",
@@ -63,8 +90,8 @@ def upscale(
     max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     sidecar: options.Sidecar = False,
     no_record: options.NoRecord = False,
-    map: options.DisagreementMap = None,
-    seeds: options.NumSeeds = DEFAULT_SEEDS,
+    map: DisagreementMap = None,
+    seeds: NumSeeds = DEFAULT_SEEDS,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
@@ -74,12 +101,28 @@ def upscale(
     from dit4sr_cli.jobs import upscale as job
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    if scale is not None and long_edge is not None:
-        raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
-    if tile is not None and overlap is not None and overlap >= tile:
-        raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    if prompt is not None and prompt_file is not None:
-        raise UsageError("--prompt and --prompt-file exclude each other", hint="give one of them")
+    settings = upscale_settings(
+        scale=scale,
+        long_edge=long_edge,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        start=start,
+        color_fix=color_fix,
+        tile=tile,
+        overlap=overlap,
+        fidelity=fidelity,
+    )
+    captions = caption_settings(
+        prompt=prompt,
+        prompt_file=prompt_file,
+        prompts=prompts,
+        caption=caption,
+        captioner=captioner,
+        suffix=suffix,
+    )
     output = "-" if output in streams.STDOUT_NAMES else output
     is_stream = streams.is_stream(source)
     stdout = _open_stdout(output, is_stream=is_stream, wants_json=json)
@@ -89,40 +132,23 @@ def upscale(
         pull_model(model, are_licences_accepted=accept_licence)
     request = plan.Request(
         source=picture,
-        upscale=UpscaleSettings(
-            scale=DEFAULT_SCALE if scale is None else scale,
-            long_edge=long_edge,
-            steps=steps,
-            guidance=guidance,
-            seed=seed,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            start=start,
-            color_fix=color_fix,
-            tile=tile,
-            overlap=overlap,
+        upscale=settings,
+        caption=captions,
+        model=model_settings(
+            model=model,
+            device=device,
+            dtype=dtype,
+            no_t5=no_t5,
+            low_memory=low_memory,
             fidelity=fidelity,
         ),
-        caption=CaptionSettings(
-            prompt_file=prompt_file,
-            prompts=prompts,
-            caption=caption,
-            captioner=captioner,
-            suffix=suffix,
-        ),
-        model=plan.choose_weights(
-            ModelSettings(
-                model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
-            ),
-            fidelity,
-        ),
-        output=OutputSettings(
+        output=output_settings(
             target=plan.open_target(output),
             format=format,
             quality=quality,
             overwrite=overwrite,
             max_megapixels=max_megapixels,
-            record=not no_record,
+            no_record=no_record,
             sidecar=sidecar,
             map=map,
             seeds=seeds,

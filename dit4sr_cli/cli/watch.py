@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from dit4sr_cli.cli import failures, options
+import typer
+
+from dit4sr_cli.cli import options, outcomes
 from dit4sr_cli.cli import upscale as single
 from dit4sr_cli.cli.console import console
 from dit4sr_cli.cli.progress import Progress
-from dit4sr_cli.cli.stop import Stopped
-from dit4sr_cli.core.errors import Dit4srError, ExitCode, UsageError
-from dit4sr_cli.core.settings import (
-    DEFAULT_MAX_MEGAPIXELS,
-    DEFAULT_SCALE,
-    CaptionSettings,
-    ModelSettings,
-    OutputSettings,
-    UpscaleSettings,
+from dit4sr_cli.cli.settings import (
+    caption_settings,
+    model_settings,
+    output_settings,
+    upscale_settings,
 )
+from dit4sr_cli.cli.stop import Stopped
+from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 
 if TYPE_CHECKING:
     from dit4sr_cli.jobs.record import FileOutcome
     from dit4sr_cli.jobs.watch import Watch
 
+Folder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Where pictures arrive.", show_default=False)
+]
+Settle = Annotated[
+    float,
+    typer.Option(
+        min=0.0, metavar="SECONDS", help="A file is whole when it has not changed for so long."
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="Do what is there, then end.")]
+
 
 def watch(
-    folder: options.WatchedFolder,
+    folder: Folder,
     output: options.ResultsFolder,
-    settle: options.Settle = 2.0,
-    once: options.Once = False,
+    settle: Settle = 2.0,
+    once: Once = False,
     output_template: options.OutputTemplate = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
@@ -67,80 +80,82 @@ def watch(
     json: options.Json = False,
 ) -> int:
     """Enlarge pictures as they arrive in a folder, until Ctrl-C."""
-    from dit4sr_cli.jobs.plan import choose_weights
     from dit4sr_cli.jobs.watch import Watch
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    if scale is not None and long_edge is not None:
-        raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
-    if tile is not None and overlap is not None and overlap >= tile:
-        raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    if prompt is not None and prompt_file is not None:
-        raise UsageError("--prompt and --prompt-file exclude each other", hint="give one of them")
-    return _watch(
-        Watch(
-            folder=Path(folder),
-            output=output,
-            settle=settle,
-            is_once=once,
-            template=output_template,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            upscale=UpscaleSettings(
-                scale=DEFAULT_SCALE if scale is None else scale,
-                long_edge=long_edge,
-                steps=steps,
-                guidance=guidance,
-                seed=seed,
-                prompt=prompt,
-                negative_prompt=negative_prompt,
-                start=start,
-                color_fix=color_fix,
-                tile=tile,
-                overlap=overlap,
-                fidelity=fidelity,
-            ),
-            caption=CaptionSettings(
-                prompt_file=prompt_file,
-                prompts=prompts,
-                caption=caption,
-                captioner=captioner,
-                suffix=suffix,
-            ),
-            model=choose_weights(
-                ModelSettings(
-                    model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
-                ),
-                fidelity,
-            ),
-            settings=OutputSettings(
-                format=format,
-                quality=quality,
-                overwrite=overwrite,
-                max_megapixels=max_megapixels,
-                record=not no_record,
-                sidecar=sidecar,
-            ),
-        )
+    settings = upscale_settings(
+        scale=scale,
+        long_edge=long_edge,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        start=start,
+        color_fix=color_fix,
+        tile=tile,
+        overlap=overlap,
+        fidelity=fidelity,
     )
+    captions = caption_settings(
+        prompt=prompt,
+        prompt_file=prompt_file,
+        prompts=prompts,
+        caption=caption,
+        captioner=captioner,
+        suffix=suffix,
+    )
+    request = Watch(
+        folder=Path(folder),
+        output=output,
+        settle=settle,
+        is_once=once,
+        template=output_template,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        upscale=settings,
+        caption=captions,
+        model=model_settings(
+            model=model,
+            device=device,
+            dtype=dtype,
+            no_t5=no_t5,
+            low_memory=low_memory,
+            fidelity=fidelity,
+        ),
+        settings=output_settings(
+            format=format,
+            quality=quality,
+            overwrite=overwrite,
+            max_megapixels=max_megapixels,
+            no_record=no_record,
+            sidecar=sidecar,
+        ),
+    )
+    return _watch(request)
 
 
 def _watch(request: Watch) -> int:
     from dit4sr_cli.jobs import watch as job
+    from dit4sr_cli.jobs.batch import Summary
 
-    outcomes: list[tuple[str, int]] = []
+    started = time.monotonic()
+    handled: list[FileOutcome] = []
     if not request.is_once:
         console.note(f"watching {request.folder}; Ctrl-C ends")
     with Progress(str(request.folder)) as progress:
         try:
-            for outcome in job.watch(request, load=single.load, explain=_explain, observe=progress):
-                outcomes.append((outcome.status.value, outcome.code))
+            for outcome in job.watch(
+                request, load=single.load, explain=outcomes.explain, observe=progress
+            ):
+                # How it was made is told and let go: a watch may go on for months.
+                handled.append(replace(outcome, outcome=None))
                 _tell(outcome)
         except Stopped:
-            console.summary(_counts(outcomes))
+            console.summary(outcomes.counts(handled))
             raise
-    console.summary(_counts(outcomes))
-    return _exit_code(outcomes)
+    console.summary(outcomes.counts(handled))
+    return Summary(tuple(handled), left=0, seconds=time.monotonic() - started).exit_code
 
 
 def _tell(outcome: FileOutcome) -> None:
@@ -167,22 +182,3 @@ def _tell(outcome: FileOutcome) -> None:
 def _about(outcome: FileOutcome) -> str:
     name = str(outcome.source)
     return outcome.reason if name in outcome.reason else f"{name}: {outcome.reason}"
-
-
-def _counts(outcomes: list[tuple[str, int]]) -> str:
-    statuses = [status for status, _ in outcomes]
-    return ", ".join(f"{statuses.count(word)} {word}" for word in ("done", "skipped", "failed"))
-
-
-def _exit_code(outcomes: list[tuple[str, int]]) -> int:
-    """Some failed: 8; all did: the code of the first."""
-    codes = [code for _, code in outcomes]
-    failed = [code for code in codes if code]
-    if failed and len(failed) == len(codes):
-        return failed[0]
-    return ExitCode.PARTIAL if failed else ExitCode.OK
-
-
-def _explain(error: Exception) -> Dit4srError:
-    known = failures.translate(error)
-    return known or Dit4srError(f"unexpected {type(error).__name__}: {error}")

@@ -87,3 +87,13 @@ Observer: TypeAlias = Callable[[Event], None]
 
 def ignore(event: object) -> None:
     """The observer that does nothing."""
+
+
+def only_messages(observe: Observer) -> Observer:
+    """For work beside the main one, whose phases and progress are not what is waited for."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, (Warned, Noted)):
+            observe(event)
+
+    return tell

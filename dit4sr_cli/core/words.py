@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from textwrap import shorten
+
+_LONGEST_REASON = 300
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean X?`, or nothing if no known word is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else ""
+
+
+def as_reason(said: object) -> str:
+    """What a library said, an error for one, as one line that is not too long to be read."""
+    return shorten(str(said), _LONGEST_REASON, placeholder=" ...")
 
 
 def as_size(num_bytes: float) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from PIL import Image
-
 from dit4sr_cli.imaging.picture import Pixels
+from dit4sr_cli.imaging.resize import bicubic
 
 _REACH = 2
 """Of the kernel, in pixels of the smaller picture."""
@@ -26,22 +24,10 @@ def reduced(pixels: Pixels, size: tuple[int, int], rows: tuple[int, int]) -> Pix
         size: (width, height) of the whole reduced picture.
         rows: of the reduced picture.
     """
-    height, width, channels = pixels.shape
-    factor = height / size[1]
+    factor = len(pixels) / size[1]
     margin = math.ceil(_REACH * max(factor, 1)) + 1
     first = max(0, math.floor(rows[0] * factor) - margin)
     strip = pixels[first : math.ceil(rows[1] * factor) + margin]
-    bottom = min(rows[1] * factor - first, strip.shape[0])
-    box = (0.0, rows[0] * factor - first, float(width), bottom)
-    out = np.empty((rows[1] - rows[0], size[0], channels), pixels.dtype)
-    for channel in range(channels):
-        out[..., channel] = _plane(strip[..., channel], (size[0], len(out)), box)
-    return out
-
-
-def _plane(plane: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    how = Image.Resampling.BICUBIC
-    if plane.dtype == np.uint8:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, how, box))
-    resized = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, how, box))
-    return np.clip(np.rint(resized), 0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+    bottom = min(rows[1] * factor - first, len(strip))
+    region = (0.0, rows[0] * factor - first, float(pixels.shape[1]), bottom)
+    return bicubic(strip, (size[0], rows[1] - rows[0]), region)

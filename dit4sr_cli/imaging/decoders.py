@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from dit4sr_cli.imaging import containers, metadata, vips
-from dit4sr_cli.imaging.ifd import Block, Directory
+from dit4sr_cli.imaging.ifd import Block, Directory, Layout
 from dit4sr_cli.imaging.picture import Metadata, Pixels
 
 Admit = Callable[[int, int], None]
@@ -62,7 +62,13 @@ def decode(kind: str, data: memoryview, admit: Admit) -> list[Decoded]:
     return [_decode_vips(kind, data, admit)]
 
 
-def _open(kind: str, data: memoryview, **options: object) -> vips.Image:
+def is_for_vips(kind: str) -> bool:
+    """Whether libvips decodes this kind: its header can be had without its pixels."""
+    return kind in _VIPS_LOADERS
+
+
+def open_vips(kind: str, data: memoryview, **options: object) -> vips.Image:
+    """A file that libvips decodes, opened: its header is read, its pixels when asked for."""
     loader = _VIPS_LOADERS[kind]
     if loader in _UNLIMITED:
         options["unlimited"] = True
@@ -70,7 +76,7 @@ def _open(kind: str, data: memoryview, **options: object) -> vips.Image:
 
 
 def _decode_vips(kind: str, data: memoryview, admit: Admit) -> Decoded:
-    image = _open(kind, data)
+    image = open_vips(kind, data)
     admit(image.width, image.height)
     exif, notes = _exif(_block(image, "exif-data"))
     xmp = _block(image, "xmp-data")
@@ -100,19 +106,25 @@ def _decode_vips(kind: str, data: memoryview, admit: Admit) -> Decoded:
 def _decode_tiff(data: memoryview, admit: Admit) -> Iterator[Decoded]:
     block = Block.open(data)
     pages = list(block.chain())
-    kept = [
-        number
-        for number, page in enumerate(pages)
-        if not block.layout.number(page.get(_SUBFILE)) & (_REDUCED | _MASK)
-    ] or [0]
-    images = [_open("tiff", data, page=number) for number in kept]
+    kept = shown_pages(pages, block.layout)
+    images = [open_vips("tiff", data, page=number) for number in kept]
     for image in images:
         admit(image.width, image.height)
     for number, image in zip(kept, images, strict=True):
-        yield _decode_page(block, pages[number], image, skipped=len(pages) - len(kept))
+        yield decode_page(block, pages[number], image, skipped=len(pages) - len(kept))
 
 
-def _decode_page(block: Block, page: Directory, image: vips.Image, *, skipped: int) -> Decoded:
+def shown_pages(pages: Sequence[Directory], layout: Layout) -> list[int]:
+    """Which directories of a TIFF are pictures of their own, and no previews or masks."""
+    return [
+        number
+        for number, page in enumerate(pages)
+        if not layout.number(page.get(_SUBFILE)) & (_REDUCED | _MASK)
+    ] or [0]
+
+
+def decode_page(block: Block, page: Directory, image: vips.Image, *, skipped: int) -> Decoded:
+    """One picture of a TIFF; `skipped`: how many directories beside the pictures are left out."""
     array, channels, mode = _array(image)
     extra = block.layout.numbers(page.get(_EXTRA_SAMPLES))
     kind_of_extra = extra[0] if extra else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -10,29 +11,32 @@ from PIL import Image
 from dit4sr_cli.core.types import Box
 from dit4sr_cli.imaging.picture import Pixels
 
+Region: TypeAlias = "tuple[float, float, float, float]"
+"""Left, top, right and bottom, between pixels or at them."""
 
-def bicubic(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resize [H, W] or [H, W, C] to (width, height), antialiased when it shrinks.
+
+def bicubic(pixels: Pixels, size: tuple[int, int], region: Region | None = None) -> Pixels:
+    """Resize [H, W] or [H, W, C], or a region of it, to (width, height); antialiased.
 
     uint8 is exactly Pillow's result; uint16 goes through the same kernel in float, rounded.
     Channels go one by one: Pillow treats them alike, and so no RGBX copy is made.
     """
     if pixels.ndim == 2:
-        return _plane(pixels, size)
+        return _plane(pixels, size, region)
     width, height = size
     out = np.empty((height, width, pixels.shape[2]), pixels.dtype)
     for channel in range(pixels.shape[2]):
-        out[..., channel] = _plane(pixels[..., channel], size)
+        out[..., channel] = _plane(pixels[..., channel], size, region)
     return out
 
 
-def _plane(plane: Pixels, size: tuple[int, int]) -> Pixels:
+def _plane(plane: Pixels, size: tuple[int, int], region: Region | None) -> Pixels:
     if plane.dtype == np.uint8:
         image = Image.fromarray(np.ascontiguousarray(plane))
-        return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+        return np.asarray(image.resize(size, Image.Resampling.BICUBIC, region))
     assert plane.dtype == np.uint16, plane.dtype
     image = Image.fromarray(plane.astype(np.float32))
-    result = np.array(image.resize(size, Image.Resampling.BICUBIC))
+    result = np.array(image.resize(size, Image.Resampling.BICUBIC, region))
     np.rint(result, out=result)
     np.clip(result, 0, 65535, out=result)  # the kernel overshoots at edges
     return result.astype(np.uint16)

@@ -31,7 +31,9 @@ from dit4sr_cli.imaging import (
 from dit4sr_cli.imaging.decoders import Decoded
 from dit4sr_cli.imaging.ifd import Block, Buffer
 from dit4sr_cli.imaging.picture import Picture, Pixels
+from dit4sr_cli.imaging.placing import explained, whole_file
 from dit4sr_cli.imaging.resize import bicubic, bicubic_part
+from dit4sr_cli.imaging.source import Guard, contents, kind_of, label_of, undecodable
 
 FORMATS = ("jpeg", "png", "tiff")
 """That can be written a strip at a time; the others end at some 16000 pixels a side anyway."""
@@ -44,9 +46,9 @@ _TRANSPOSED, _BOTTOM_UP, _RIGHT_TO_LEFT = (5, 6, 7, 8), (3, 4), (6, 7)
 
 def size_of(source: Path | bytes) -> Size | None:
     """What the header says of a file of one picture; None if it is of several, or unusual."""
-    data = reader._contents(source, "")
-    kind = reader._kind(data, source, "")
-    if kind not in decoders._VIPS_LOADERS or (kind == "tiff" and len(_pages(data)) != 1):
+    data = contents(source, "")
+    kind = kind_of(data, source, "")
+    if not decoders.is_for_vips(kind) or (kind == "tiff" and _num_pictures(data) != 1):
         return None
     image = pyvips.Image.new_from_source(_source(source, data), "", access="sequential")
     return Size(image.width, image.height)
@@ -67,10 +69,10 @@ def read(
         InputError: it cannot be read whole.
         OutputError: the folder has no room.
     """
-    label = name or (str(source) if isinstance(source, Path) else "standard input")
-    data = reader._contents(source, label)
-    if reader._kind(data, source, label) == "tiff":
-        admit = reader._Guard(label, max_megapixels).admit
+    label = label_of(source, name)
+    data = contents(source, label)
+    if kind_of(data, source, label) == "tiff":
+        admit = Guard(label, max_megapixels).admit
         try:
             header, image = _open_tiff(source, data)
             admit(image.width, image.height)
@@ -78,34 +80,28 @@ def read(
                 short = name or (source.name if isinstance(source, Path) else label)
                 return _read_strips(data, header, image, short, folder)
         except (pyvips.Error, OSError, ValueError, SyntaxError) as error:
-            raise reader._undecodable("tiff", label, error) from error
+            raise undecodable("tiff", label, error) from error
     whole = reader.read(source, name=name, max_megapixels=max_megapixels)[0]
     alpha = None if whole.alpha is None else _kept(whole.alpha, folder)
     return replace(whole, pixels=_kept(whole.pixels, folder), alpha=alpha)
 
 
-def _pages(data: memoryview) -> list[int]:
-    """Which directories of a TIFF are pictures of their own, as `decoders` counts them."""
+def _num_pictures(data: memoryview) -> int:
     block = Block.open(data)
-    reduced = decoders._REDUCED | decoders._MASK
-    numbers = [
-        number
-        for number, page in enumerate(block.chain())
-        if not block.layout.number(page.get(decoders._SUBFILE)) & reduced
-    ]
-    return numbers or [0]
+    return len(decoders.shown_pages(list(block.chain()), block.layout))
 
 
 def _open_tiff(source: Path | bytes, data: memoryview) -> tuple[Decoded, vips.Image]:
     """The first picture: all but its pixels from the first row of it, and the rest to be read."""
-    block, number = Block.open(data), _pages(data)[0]
+    block = Block.open(data)
     pages = list(block.chain())
-    image = _opened(source, data, number)
+    shown = decoders.shown_pages(pages, block.layout)
+    image = _opened(source, data, shown[0])
     row = image.crop(0, 0, image.width, 1)
-    skipped = len(pages) - len(_pages(data))
-    header = decoders._decode_page(block, pages[number], row, skipped=skipped)
+    skipped = len(pages) - len(shown)
+    header = decoders.decode_page(block, pages[shown[0]], row, skipped=skipped)
     # Opened again: what is read in sequence has no way back to the first row.
-    return header, _opened(source, data, number)
+    return header, _opened(source, data, shown[0])
 
 
 def _opened(source: Path | bytes, data: memoryview, page: int) -> vips.Image:
@@ -137,7 +133,7 @@ def _read_strips(
     height, width = image.height, image.width
     turned = header.orientation in _TRANSPOSED
     upright = (width, height) if turned else (height, width)
-    first = reader._picture(header, name, "tiff")
+    first = reader.as_picture(header, name, "tiff")
     pixels = scratch.zeros((*upright, first.pixels.shape[2]), first.pixels.dtype, folder)
     alpha = None if first.alpha is None else scratch.zeros(upright, first.alpha.dtype, folder)
     if header.mode == "lab":
@@ -147,7 +143,7 @@ def _read_strips(
         # A region, which keeps what the decoder has beyond the strip; a crop would lose it.
         rows = region.fetch(0, top, width, bottom - top)
         array = np.frombuffer(rows, header.array.dtype).reshape(bottom - top, width, -1)
-        strip = reader._picture(replace(header, array=array), name, "tiff")
+        strip = reader.as_picture(replace(header, array=array), name, "tiff")
         place = _place(header.orientation, top, bottom, height)
         pixels[place] = strip.pixels
         if alpha is not None:
@@ -225,10 +221,7 @@ def write(
         OutputError: it cannot be written; an existing file is then as it was.
     """
     writer.check_target(target, overwrite=overwrite)
-    with (
-        writer._explained(target),
-        writer._whole_file(target.resolve(), overwrite=overwrite) as stream,
-    ):
+    with explained(target), whole_file(target.resolve(), overwrite=overwrite) as stream:
         write_to(stream, picture, target.resolve().parent, format=format, quality=quality)
 
 
@@ -248,7 +241,7 @@ def write_to(
         if format == "png":
             image.pngsave_target(target, compression=6, filter="paeth", keep="none")
         else:
-            full_chroma = quality >= writer._FULL_CHROMA_FROM
+            full_chroma = writer.has_full_chroma(quality)
             subsample = "off" if full_chroma else "on"
             image.jpegsave_target(target, Q=quality, subsample_mode=subsample, keep="none")
     except pyvips.Error as error:

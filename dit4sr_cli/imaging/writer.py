@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import secrets
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,8 +15,9 @@ from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.imaging import color, containers, formats, metadata, tiff, vips
 from dit4sr_cli.imaging.ifd import Buffer
 from dit4sr_cli.imaging.picture import Metadata, Picture, Pixels
+from dit4sr_cli.imaging.placing import explained, is_special, whole_file
 
-_FULL_CHROMA_FROM = 90  # from this quality on, JPEG and AVIF keep colour at full resolution
+_FULL_CHROMA_FROM = 90
 
 
 def write(
@@ -44,12 +41,12 @@ def write(
         OutputError: it cannot be written; an existing file is then as it was.
     """
     check_target(target, overwrite=overwrite)
-    with _explained(target):
-        if _is_special(target):
+    with explained(target):
+        if is_special(target):
             with target.open("wb") as stream:
                 stream.write(encode(pictures, format=format, quality=quality))
         else:
-            with _whole_file(target.resolve(), overwrite=overwrite) as stream:
+            with whole_file(target.resolve(), overwrite=overwrite) as stream:
                 _encode_to(stream, pictures, format, quality)
 
 
@@ -70,10 +67,10 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: it exists, is a folder, or its folder is missing or not writable.
     """
-    with _explained(target):
+    with explained(target):
         if target.is_dir():
             raise OutputError(f"{target}: is a folder", hint="name a file in it")
-        if _is_special(target):
+        if is_special(target):
             return
         if target.exists() and not overwrite:
             raise OutputError(f"{target}: exists already", hint="use --overwrite to replace it")
@@ -103,6 +100,11 @@ def losses(picture: Picture, format: str) -> tuple[str, ...]:
     return tuple(lost)
 
 
+def has_full_chroma(quality: int) -> bool:
+    """Whether JPEG and AVIF of this quality keep colour at full resolution."""
+    return quality >= _FULL_CHROMA_FROM
+
+
 # ------------------------------------------------------------------------- encoding
 
 
@@ -126,7 +128,7 @@ def _encode_to(stream: BinaryIO, pictures: Sequence[Picture], format: str, quali
 
 def _encoded(picture: Picture, format: str, quality: int) -> list[Buffer]:
     image, info = as_stored(picture, format), picture.metadata
-    full_chroma = quality >= _FULL_CHROMA_FROM
+    full_chroma = has_full_chroma(quality)
     if format == "jpeg":
         exif = info.exif and metadata.fit_exif(info.exif, containers.LARGEST_JPEG_EXIF)
         data = image.jpegsave_buffer(
@@ -187,84 +189,3 @@ def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     white = 2**bits - 1
     joined = vips.from_array(pixels).bandjoin(vips.with_depth(vips.from_array(alpha), bits))
     return vips.to_array(joined.flatten(background=white, max_alpha=white))
-
-
-# -------------------------------------------------------------------- putting in place
-
-
-@contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """Turn what the system refuses into one line."""
-    try:
-        yield
-    except FileExistsError:
-        raise OutputError(
-            f"{target}: appeared while the picture was made", hint="use --overwrite to replace it"
-        ) from None
-    except OSError as error:
-        hints = {
-            errno.ENOSPC: "free some space, or choose another folder with -o",
-            errno.EDQUOT: "free some space, or choose another folder with -o",
-            errno.EACCES: "check the permissions of the folder",
-            errno.EROFS: "choose another folder with -o",
-        }
-        hint = hints.get(error.errno or 0, "choose another place with -o")
-        raise OutputError(
-            f"{target}: cannot be written: {error.strerror or error}", hint=hint
-        ) from error
-
-
-def _is_special(target: Path) -> bool:
-    """A device, pipe or socket: renaming would put a file in its place."""
-    try:
-        return not stat.S_ISREG(target.stat().st_mode)
-    except OSError:
-        return False
-
-
-@contextmanager
-def _whole_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A file beside the target that takes its place when all is written, and else vanishes."""
-    temporary = target.with_name(f".dit4sr-{secrets.token_hex(6)}.part")
-    # Not tempfile: os.open applies the umask, as for any file that the user makes.
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY, 0o666)
-    try:
-        with os.fdopen(descriptor, "w+b") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if overwrite:
-            temporary.replace(target)
-        else:
-            _claim(temporary, target)
-        _sync_folder(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows
-
-
-def _claim(temporary: Path, target: Path) -> None:
-    """Give the file its name, but never to the cost of one that appeared meanwhile."""
-    try:
-        target.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:
-        # FAT and some network folders have no links: take the name first, then replace.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        temporary.replace(target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where folders can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # some network file systems refuse; the file is complete all the same
-    finally:
-        os.close(descriptor)

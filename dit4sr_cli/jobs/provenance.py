@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 import time
 import uuid
@@ -21,6 +20,7 @@ from dit4sr_cli import __version__
 from dit4sr_cli.captions.prompts import QUALITY_SUFFIX
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import InputError, OutputError, UsageError
+from dit4sr_cli.core.parts import part_of
 from dit4sr_cli.imaging import xmp
 from dit4sr_cli.imaging.xmp import BrokenXmpError, Stamp
 
@@ -328,7 +328,7 @@ def beside(target: Path, record: Provenance) -> Iterator[None]:
     It is on the disk whole before the picture is, and takes its name right after.
     """
     place = sidecar_of(target.resolve())
-    temporary = place.with_name(f".dit4sr-{secrets.token_hex(6)}.part")
+    temporary = part_of(place)
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(record, indent=1, ensure_ascii=False) + "\n")

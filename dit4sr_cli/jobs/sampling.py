@@ -69,9 +69,7 @@ def sampling_of(
         prompts=tuple(compose(prompt, suffix) if spec.text else "" for prompt in prompts),
         negative_prompt=or_default(settings.negative_prompt, NEGATIVE_PROMPT) if spec.text else "",
         start=_choice(StartPoint, or_default(settings.start, spec.start), "--start"),
-        color_fix=_choice(
-            ColorFix, or_default(settings.color_fix, spec.color_fix), "--color-fix"
-        ),
+        color_fix=_choice(ColorFix, or_default(settings.color_fix, spec.color_fix), "--color-fix"),
         tiling=tiling_of(settings, spec),
     )
     if sampling.steps < 1:

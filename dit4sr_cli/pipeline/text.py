@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.denoise import Conditioning
@@ -36,7 +36,6 @@ T5_TOKENS = 256
 TEXTS_AT_ONCE = 16
 _REMEMBERED = 64
 """Texts whose embeddings stay in memory, 3 to 6 MB each; the others are on disk."""
-_LONGEST_MESSAGE = 300
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 
 
@@ -203,7 +202,7 @@ def _load_clip(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"{folder}: {_one_line(error)}", hint="fetch this folder again") from error
+        raise ModelError(f"{folder}: {as_reason(error)}", hint="fetch this folder again") from error
     _check_complete(report["missing_keys"], report["mismatched_keys"], folder)
     return model.to(device).eval()
 
@@ -216,7 +215,7 @@ def _load_t5(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
         with torch.device("meta"):
             model = T5EncoderModel(T5Config.from_pretrained(folder, local_files_only=True)).eval()
     except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder}: {_one_line(error)}", hint="fetch this folder again") from error
+        raise ModelError(f"{folder}: {as_reason(error)}", hint="fetch this folder again") from error
     shapes = read_shapes(folder)
     expected = {name: tensor.shape for name, tensor in model.named_parameters()}
     missing = [name for name in expected if name not in shapes]
@@ -248,7 +247,7 @@ def _load_tokenizer(part: _Part) -> Any:
         return tokenizer_class.from_pretrained(part.tokenizer, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception
         raise ModelError(
-            f"{part.tokenizer}: {_one_line(error)}", hint="fetch this folder again"
+            f"{part.tokenizer}: {as_reason(error)}", hint="fetch this folder again"
         ) from error
 
 
@@ -302,7 +301,3 @@ def _config_number(folder: Path, key: str) -> int:
     if not isinstance(value, int):
         raise ModelError(f"{folder / 'config.json'}: no {key}", hint="is this the right folder?")
     return value
-
-
-def _one_line(error: Exception) -> str:
-    return shorten(str(error), _LONGEST_MESSAGE, placeholder=" ...")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import shorten
 
 import torch
 from diffusers import AutoencoderKL
@@ -12,6 +11,7 @@ from typing_extensions import Self
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.sizes import MULTIPLE
+from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.weights.files import read_json
 from dit4sr_cli.weights.reader import check_fit, read_shapes, read_state_dict
 
@@ -23,7 +23,6 @@ a hard border would show on a plain sky.
 """
 MARGIN = 18 + FEATHER // 2
 """Cells that SD3's decoder sees to each side by its convolutions (17.25; the encoder's: 13.5)."""
-_LONGEST_MESSAGE = 300
 
 
 class VaeCodec:
@@ -101,8 +100,4 @@ def _build(path: Path) -> AutoencoderKL:
         with torch.device("meta"):
             return AutoencoderKL(**config)
     except (TypeError, ValueError, LookupError) as error:
-        raise ModelError(f"{path}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return shorten(str(error), _LONGEST_MESSAGE, placeholder=" ...")
+        raise ModelError(f"{path}: {as_reason(error)}") from error

@@ -57,7 +57,16 @@ FLAGS = {
     | PICTURE
     | PULL
     | NAMES
-    | {"--skip-existing", "--dry-run", "-j", "--jobs", "--limit", "--fail-fast", "--report"},
+    | {
+        "--skip-existing",
+        "--dry-run",
+        "-j",
+        "--jobs",
+        "--ray",
+        "--limit",
+        "--fail-fast",
+        "--report",
+    },
     ("plan",): TALK
     | NAMES
     | {"--skip-existing"}

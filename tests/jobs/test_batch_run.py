@@ -11,7 +11,7 @@ from helpers import faults, images
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.settings import ModelSettings, OutputSettings, UpscaleSettings
-from dit4sr_cli.jobs import batch
+from dit4sr_cli.jobs import batch, steps
 from dit4sr_cli.jobs.record import Status
 
 
@@ -68,7 +68,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(request_):
 def test_few_pictures_are_in_memory(request_, threads, monkeypatch):
     """One that is made, and as many as there are threads before and behind it."""
     held, most, lock = 0, 0, threading.Lock()
-    real_open, real_finish = batch.steps.open_source, batch.steps.finish
+    real_open, real_finish = steps.open_source, steps.finish
 
     def open_source(*args):
         nonlocal held, most
@@ -84,8 +84,8 @@ def test_few_pictures_are_in_memory(request_, threads, monkeypatch):
             held -= 1
         return real_finish(*args)
 
-    monkeypatch.setattr(batch.steps, "open_source", open_source)
-    monkeypatch.setattr(batch.steps, "finish", finish)
+    monkeypatch.setattr(steps, "open_source", open_source)
+    monkeypatch.setattr(steps, "finish", finish)
     summary = batch.run(replace(request_, threads=threads), load=load)
     assert statuses(summary) == ["done"] * 4
     assert most <= 2 + 2 * threads

@@ -19,7 +19,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.jobs.estimate import estimate, learn, read_header
+from dit4sr_cli.jobs.estimate import estimate, learn, problems, read_header
 
 
 def _estimate(*sources: Path, folder: Path | None = None, model: str = "nano", **options):
@@ -119,10 +119,16 @@ def test_a_model_that_is_not_here_and_prompts_that_are_missing(tmp_path):
     assert not found.files[1].problems
 
 
-def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
-    from dit4sr_cli.jobs import estimate as module
+def test_a_setting_that_does_not_fit_is_a_problem_of_the_picture(tmp_path):
+    source = images.save(tmp_path / "a.png")
+    found = _estimate(source, upscale=UpscaleSettings(tile=8, overlap=8))
+    assert "--overlap" in found.files[0].problems[0]
+    found = _estimate(source, upscale=UpscaleSettings(long_edge=100_000))
+    assert "--long-edge" in found.files[0].problems[0]
 
-    monkeypatch.setattr(module, "_free", lambda targets: 10)
+
+def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(problems, "free_at", lambda targets: 10)
     found = _estimate(images.save(tmp_path / "a.png"))
     assert "are free" in found.problems[0]
 

@@ -1,0 +1,8 @@
+"""Foretells a run over many pictures from headers alone: no pixel is decoded, no model loaded."""
+
+from dit4sr_cli.imaging.header import Header, read_header
+from dit4sr_cli.jobs.estimate.foretell import estimate
+from dit4sr_cli.jobs.estimate.records import Estimate, FileEstimate
+from dit4sr_cli.jobs.estimate.speeds import learn
+
+__all__ = ["Estimate", "FileEstimate", "Header", "estimate", "learn", "read_header"]
