@@ -21,6 +21,8 @@ _ALL = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
 _ONE = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} tiles"
 _PLAIN = "{desc}"
 _LONGEST_NAME = 32
+_MOST_BARS = 12
+"""Of pictures; a cluster may be at more, which take turns."""
 _SHOWN_FAILURES = 20
 _SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -34,7 +36,8 @@ class Live:
         self._settled = self._failed = 0
         self._megapixels = 0.0
         self._all: tqdm[Any] | None = None
-        self._one: tqdm[Any] | None = None
+        self._bars: dict[Path | None, tqdm[Any]] = {}
+        self._most_bars = 1
         self._last_told = 0.0
 
     def __enter__(self) -> Live:
@@ -42,7 +45,11 @@ class Live:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._close()
+        for source in list(self._bars):
+            self._close(source)
+        if self._all is not None:
+            self._all.close()
+            self._all = None
         console.aside = contextlib.nullcontext
 
     def __call__(self, event: Event) -> None:
@@ -64,7 +71,9 @@ class Live:
     def _plan(self, planned: Planned) -> None:
         self._sizes = {path: max(1, size) for path, size in planned.sizes.items()}
         self._started = time.monotonic()
-        _json("planned", files=len(self._sizes), bytes=sum(planned.sizes.values()))
+        self._most_bars = min(planned.workers, _MOST_BARS)
+        total = sum(planned.sizes.values())
+        _json("planned", files=len(self._sizes), bytes=total, workers=planned.workers)
         if console.shows_progress:
             self._all = _bar(_ALL, self.counts(), sum(self._sizes.values()), position=0)
 
@@ -72,13 +81,18 @@ class Live:
         _json("file", **as_json(outcome))
         self._failed += outcome.status is Status.FAILED
         self._megapixels += megapixels(outcome)
+        self._close(outcome.source)
         if size := self._sizes.get(outcome.source):
             self._settled += 1
             if self._all is not None:
                 seconds = time.monotonic() - self._started
                 self._all.set_postfix_str(_pace(self._megapixels, seconds), refresh=False)
                 self._all.set_description_str(self.counts(), refresh=False)
-                self._all.update(size)
+                if outcome.status is Status.DONE:
+                    self._all.update(size)
+                else:  # took no time, and says nothing of how long the others will
+                    self._all.total -= size
+                    self._all.refresh()
         self._say(outcome)
 
     def _say(self, outcome: FileOutcome) -> None:
@@ -90,8 +104,10 @@ class Live:
         elif outcome.status is Status.SKIPPED:
             tell = console.detail if outcome.reason == DONE_BEFORE else console.note
             tell(f"{outcome.source}: skipped, {outcome.reason}")
-        elif outcome.outcome is not None and not console.shows_progress:
-            console.summary(f"{count}{outcome.outcome.summary()}")
+        elif not console.shows_progress:
+            # A worker that was lost may have written it, and could not say how.
+            said = outcome.outcome and outcome.outcome.summary()
+            console.summary(f"{count}{said or f'{outcome.source} -> {outcome.target}'}")
 
     def _tell(self, event: events.Event, source: Path | None) -> None:
         about = {} if source is None else {"file": str(source)}
@@ -104,34 +120,38 @@ class Live:
             _json("phase", **about, phase=event.phase, total=event.total)
             self._begin(event, source)
         else:
-            self._advance(event, about)
+            self._advance(event, source, about)
 
     def _begin(self, phase: events.PhaseStarted, source: Path | None) -> None:
         if not console.shows_progress:
             return
-        if self._one is not None:
-            self._one.close()
+        self._close(source)
+        while len(self._bars) >= self._most_bars:
+            self._close(next(iter(self._bars)))
         name = "" if source is None else f"{_shortened(source)}  "
         form = _ONE if phase.total else _PLAIN
-        self._one = _bar(form, f"{name}{phase.phase}", phase.total, position=1)
+        taken = {-bar.pos for bar in self._bars.values()}
+        place = min(set(range(1, self._most_bars + 1)) - taken)
+        self._bars[source] = _bar(form, f"{name}{phase.phase}", phase.total, position=place)
 
-    def _advance(self, event: events.Advanced, about: dict[str, str]) -> None:
-        if self._one is not None:
-            self._one.update(event.done - self._one.n)
+    def _advance(self, event: events.Advanced, source: Path | None, about: dict[str, str]) -> None:
+        if source in self._bars:
+            bar = self._bars[source]
+            bar.update(event.done - bar.n)
         now = time.monotonic()
         if console.is_json and now - self._last_told >= _SECONDS_BETWEEN_EVENTS:
             self._last_told = now
             _json("progress", **about, done=event.done)
 
-    def _close(self) -> None:
-        for bar in (self._one, self._all):
-            if bar is not None:
-                bar.close()
-        self._one = self._all = None
+    def _close(self, source: Path | None) -> None:
+        """Take a picture's bar away, if it has one."""
+        bar = self._bars.pop(source, None)
+        if bar is not None:
+            bar.close()
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
-        bars = [bar for bar in (self._all, self._one) if bar is not None]
+        bars = [bar for bar in (self._all, *self._bars.values()) if bar is not None]
         for bar in bars:
             bar.clear()
         try:

@@ -218,6 +218,11 @@ def two_gib_is_tiny() -> None:
     streams.MAX_STREAM_BYTES = 1024
 
 
+def no_ray() -> None:
+    """Ray is an extra that is not installed."""
+    sys.modules["ray"] = None
+
+
 def list_imports() -> None:
     """At exit, say on stderr what has been imported."""
     import atexit
