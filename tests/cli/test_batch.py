@@ -32,6 +32,7 @@ def test_a_bad_file_among_good_ones(tmp_path, scans):
     assert {event["command"] for event in events} == {"batch"}
     assert events[0] == {"schema": 1, "command": "batch", "event": "planned"} | {
         "files": 3,
+        "workers": 1,
         "bytes": sum(path.stat().st_size for path in scans.rglob("*.*")),
     }
     files = {e["source"]: e for e in events if e["event"] == "file"}
