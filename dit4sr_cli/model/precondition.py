@@ -29,10 +29,17 @@ class ResidualPreconditioner(nn.Module):
 
     def inputs(self, noisy: Tensor, lr: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """What the network sees for X and L, both [B, C, H, W], at timesteps [B] in 0..1000."""
+        return self.filtered(noisy, lr, timestep), self.normalized(lr)
+
+    def filtered(self, noisy: Tensor, lr: Tensor, timestep: Tensor) -> Tensor:
+        """What the network sees for X."""
         s, std, variance = self._levels(timestep)
         residual_t = noisy - (1 - s) * lr
-        x = (1 - s) * std * residual_t / variance
-        return x, (lr - _channels(self.lr_mean)) / _channels(self.lr_std)
+        return (1 - s) * std * residual_t / variance
+
+    def normalized(self, lr: Tensor) -> Tensor:
+        """What the network sees for L, at any timestep."""
+        return (lr - _channels(self.lr_mean)) / _channels(self.lr_std)
 
     def clean_latents(self, output: Tensor, noisy: Tensor, lr: Tensor, timestep: Tensor) -> Tensor:
         """The network's estimate of x0 from its raw output, [B, C, H, W]."""
