@@ -91,7 +91,7 @@ class Live:
                 if outcome.status is Status.DONE:
                     self._all.update(size)
                 else:  # took no time, and says nothing of how long the others will
-                    self._all.total -= size
+                    self._all.total = (self._all.total or size) - size
                     self._all.refresh()
         self._say(outcome)
 

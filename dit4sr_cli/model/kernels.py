@@ -27,7 +27,7 @@ def gelu_(x: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def has_fast_bfloat16() -> bool:
     """Whether this machine's processor multiplies matrices in bfloat16 by itself."""
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 

@@ -85,9 +85,7 @@ class Prepared(nn.Module):
         state = module.state_dict()
         return cls(
             config,
-            lambda start: {
-                k.removeprefix(start): v for k, v in state.items() if k.startswith(start)
-            },
+            lambda start: _below(state, start),
         )
 
     def conditions(self, timesteps: Tensor, prompt_embeds: Tensor, pooled: Tensor) -> Conditions:
@@ -260,11 +258,11 @@ class PreparedAttention(nn.Module):
         self.config, self.has_text, self.text_asks = config, has_text, text_asks
         self.uses_own_key = config.wiring == "r1"
         _keep(self, "image", _stacked(state, "to_q", "to_k", "to_v"))
-        names = ("q", "k", "v") if self.uses_own_key else ("q", "v")
-        _keep(self, "lr", _joined([_folded(state, name) for name in names]))
+        control = "qkv" if self.uses_own_key else "qv"
+        _keep(self, "lr", _joined([_folded(state, name) for name in control]))
         if has_text:
-            names = ("add_q_proj", "add_k_proj", "add_v_proj")[0 if text_asks else 1 :]
-            _keep(self, "text", _stacked(state, *names))
+            added = "qkv" if text_asks else "kv"
+            _keep(self, "text", _stacked(state, *(f"add_{name}_proj" for name in added)))
         _keep(self, "image_out", _below(state, "to_out.0."))
         _keep(self, "lr_out", _below(state, "to_out_control."))
         if has_text and text_asks:
@@ -336,6 +334,10 @@ class PreparedFeedForward(nn.Module):
     up_bias: Tensor
     down_weight: Tensor
     down_bias: Tensor
+    control_conv_weight: Tensor
+    control_conv_bias: Tensor
+    control_linear_weight: Tensor
+    control_linear_bias: Tensor
 
     def __init__(self, config: TransformerConfig, state: State) -> None:
         super().__init__()
@@ -343,10 +345,8 @@ class PreparedFeedForward(nn.Module):
         _keep(self, "down", _below(state, "net.2."))
         for name in ("control_conv", "control_linear"):
             if f"{name}.weight" in state:
-                strong = {
-                    k: v * config.injection_scale for k, v in _below(state, f"{name}.").items()
-                }
-                _keep(self, name, strong)
+                values = _below(state, f"{name}.")
+                _keep(self, name, {k: v * config.injection_scale for k, v in values.items()})
 
     def forward(self, x: Tensor) -> Tensor:
         """Feed text [B, M, D] forward."""
@@ -374,7 +374,7 @@ def _scales(config: TransformerConfig, block: int) -> tuple[int, ...]:
 
 
 def _of_step(table: Tensor, step: int, which: Tensor) -> tuple[Tensor, ...]:
-    """Modulations [S, P, K, D] of one step: K tensors [B, 1, D]; where there is one text, [1, 1, D]."""
+    """Modulations [S, P, K, D] of one step: K tensors [B, 1, D], or [1, 1, D] of the only text."""
     now = table[step]
     return (now if len(now) == 1 else now[which]).unsqueeze(2).unbind(1)
 
