@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from hashlib import sha256
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from dit4sr_cli import __version__
 from dit4sr_cli.core.types import Size
-from dit4sr_cli.jobs.record import FileOutcome, Status
+from dit4sr_cli.jobs.record import FileOutcome, Outcome, Status
+from dit4sr_cli.report import thumbnails
 from dit4sr_cli.report.record import now, summary
-from dit4sr_cli.report.thumbnails import data_uri
 
 MAX_THUMBNAILS = 1000
-"""Files that are shown with pictures, some 6 kB each: a page must still open."""
-_SHOWN = ("model", "steps", "guidance", "seed", "tile", "tiles", "device", "dtype", "prompt")
-_HEADINGS = ("Before", "After", "File", "Status", "Reason", "Size", "Result", "Settings", "Seconds")
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--dim:#888;
---done:#1a7f37;--skipped:#9a6700;--failed:#cf222e}
-@media(prefers-color-scheme:dark){:root{--done:#3fb950;--skipped:#d29922;--failed:#f85149}}
-body{font:14px/1.4 system-ui,sans-serif;margin:1.5rem}h1{font-size:1.3rem}
-dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem;margin:1rem 0}
-dt{color:var(--dim)}dd{margin:0;font-size:1.2rem}
-table{border-collapse:collapse;width:100%}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;
-vertical-align:top;overflow-wrap:anywhere}
-th{position:sticky;top:0;background:Canvas;white-space:nowrap}
-th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid}
-td.n{text-align:right;white-space:nowrap}img{max-width:112px;max-height:112px;display:block}
-.done{color:var(--done)}.skipped{color:var(--skipped)}.failed{color:var(--failed)}
-details{color:var(--dim)}form{display:flex;gap:1rem;margin:1rem 0;flex-wrap:wrap}
-"""
-
-_SCRIPT = """
-const body=document.querySelector('tbody'),rows=[...body.rows],find=document.querySelector('#find'),
-status=document.querySelector('#status'),shown=document.querySelector('#shown');
-const order=new Intl.Collator(undefined,{numeric:true,sensitivity:'base'}).compare;
-function filter(){const text=find.value.toLowerCase();let count=0;
-for(const row of rows){const fits=(!status.value||row.dataset.status===status.value)
-&&(!text||row.textContent.toLowerCase().includes(text));row.hidden=!fits;count+=fits}
-shown.textContent=count+' of '+rows.length}
-function key(row,column){const cell=row.cells[column];return cell.dataset.sort??cell.textContent}
-document.querySelectorAll('th').forEach((head,column)=>head.firstElementChild.addEventListener('click',()=>{
-const down=head.getAttribute('aria-sort')==='ascending';
-document.querySelectorAll('th').forEach(other=>other.removeAttribute('aria-sort'));
-head.setAttribute('aria-sort',down?'descending':'ascending');
-rows.sort((a,b)=>order(key(a,column),key(b,column))*(down?-1:1));body.append(...rows)}));
-find.addEventListener('input',filter);status.addEventListener('change',filter);
-document.querySelector('form').addEventListener('submit',event=>event.preventDefault());filter();
-"""
+"""Files that are shown with pictures, some 40 kB each: a page must still open."""
+_STATUSES = {"": "All", **{status.value: status.value.capitalize() for status in Status}}
+_HEADINGS = {"File": "", "Status": "", "Size": "n", "Seconds": "n"}
+_SOURCES = ("page.css", "page.js")
+_SHOWN_ELSEWHERE = {"input", "output", "input_size", "output_size", "seconds", "warnings"}
+_VIEW = """<dialog aria-labelledby="what"><div><h2 id="what"></h2>
+<button type="button" id="close">Close</button></div>
+<div class="stage"><i></i><span>Before</span><span>After</span>
+<input type="range" min="0" max="100" step="any" value="50" autofocus
+aria-label="How much is shown as it was before, in percent"></div>
+<p class="dim">The middle of the picture: <span id="crop"></span> pixels of the result,
+and the same part of the source drawn as large. Drag the line, or use the arrow keys.</p>
+<div><button type="button" id="previous">Previous</button><output id="at"></output>
+<button type="button" id="next">Next</button></div></dialog>"""
 
 
 def as_html(outcomes: Sequence[FileOutcome], *, settings: Mapping[str, Any] | None = None) -> str:
@@ -62,66 +39,133 @@ def as_html(outcomes: Sequence[FileOutcome], *, settings: Mapping[str, Any] | No
 
 
 def _lines(outcomes: Sequence[FileOutcome], settings: Mapping[str, Any]) -> Iterator[str]:
+    style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in _SOURCES)
     figures = summary(outcomes)
+    counts = ", ".join(f"{figures[status.value]} {status.value}" for status in Status)
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield '<meta name="viewport" content="width=device-width">'
-    yield f"<title>dit4sr report</title><style>{_STYLE}</style></head><body>"
-    yield f"<h1>dit4sr report</h1><p>dit4sr {escape(__version__)}, {now()}</p><dl>"
-    for name in ("files", "done", "skipped", "failed", "megapixels", "seconds"):
-        yield f"<div><dt>{name}</dt><dd>{figures[name]:g}</dd></div>"
-    yield "</dl>"
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>dit4sr report: {counts}</title><style>{style}</style></head><body>"
+    yield f'<header><h1>dit4sr report</h1><p class="dim">{_headline(figures)}</p>'
     if settings:
-        text = json.dumps(dict(settings), indent=1, default=str)
-        yield f"<details><summary>Settings</summary><pre>{escape(text)}</pre></details>"
-    yield '<form><label>Find <input id="find" type="search"></label>'
-    yield '<label>Status <select id="status"><option value="">all</option>'
-    yield "".join(f"<option>{word}</option>" for word in ("done", "skipped", "failed"))
-    yield '</select></label><output id="shown"></output></form><table><thead><tr>'
-    yield "".join(f'<th><button type="button">{name}</button></th>' for name in _HEADINGS)
+        yield f"<details><summary>Settings of the run</summary>{_pairs(settings)}</details>"
+    yield "</header><main>"
+    if outcomes:
+        yield from _table(outcomes, figures)
+        yield f"</main>{_VIEW}<script>{script}</script></body></html>"
+    else:
+        yield '<p class="empty">There were no files to enlarge.</p></main></body></html>'
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing runs but this script and nothing is fetched, whatever names may hold."""
+    hashes = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
+    rules = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+    return rules + "style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    made_at = now().replace("T", " ").replace("Z", " UTC")
+    work = f"{figures['megapixels']:g} megapixels made in {figures['seconds']:g} seconds of work"
+    return "".join(f"<span>{text}</span>" for text in (work, made_at, f"dit4sr {__version__}"))
+
+
+def _table(outcomes: Sequence[FileOutcome], figures: Mapping[str, Any]) -> Iterator[str]:
+    yield '<form hidden><fieldset><legend class="aside">Status</legend>'
+    for status, word in _STATUSES.items():
+        checked = "" if status else " checked"
+        count = figures[status or "files"]
+        yield f'<label><input type="radio" name="status" value="{status}"{checked}>'
+        yield f"<span>{word} <small>{count}</small></span></label>"
+    yield '</fieldset><input id="find" name="find" type="search" aria-label="Find"'
+    yield ' placeholder="Find a name, a reason, a setting" autocomplete="off">'
+    yield '<output id="shown"></output></form><table><thead><tr><th>Before and after</th>'
+    for name, kind in _HEADINGS.items():
+        yield f'<th class="{kind}"><button type="button">{name}</button></th>'
     yield "</tr></thead><tbody>"
     for number, outcome in enumerate(outcomes):
         yield _row(outcome, has_pictures=number < MAX_THUMBNAILS)
-    yield f"</tbody></table><script>{_SCRIPT}</script></body></html>"
+    yield '</tbody></table><p id="none" class="empty" hidden>No file matches.</p>'
 
 
 def _row(outcome: FileOutcome, *, has_pictures: bool) -> str:
-    made = outcome.outcome
-    before = _picture(outcome.source) if has_pictures else ""
-    has_result = outcome.status is not Status.FAILED  # of an earlier run, too
-    after = _picture(outcome.target) if has_pictures and has_result else ""
-    status = outcome.status.value
+    made, status = outcome.outcome, outcome.status.value
+    seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
     cells = [
-        f"<td>{before}</td><td>{after}</td>",
-        f"<td>{escape(str(outcome.source))}</td>",
-        f'<td class="{status}">{status}</td>',
-        f"<td>{escape(outcome.reason)}</td>",
-        _size_cell(None if made is None else made.input_size),
-        _size_cell(None if made is None else made.output_size),
-        f"<td>{_settings(outcome)}</td>",
-        f'<td class="n" data-sort="{outcome.seconds:.3f}">{outcome.seconds:.1f}</td>',
+        f"<td>{_pictures(outcome) if has_pictures else ''}</td>",
+        f'<td data-sort="{escape(str(outcome.source))}">{_file(outcome)}</td>',
+        f'<td data-sort="{status}"><span class="status">{status}</span></td>',
+        '<td class="n" data-sort="0"></td>' if made is None else _size_cell(made),
+        f'<td class="n" data-sort="{outcome.seconds:.3f}">{seconds}</td>',
     ]
-    return f'<tr data-status="{status}">{"".join(cells)}</tr>'
+    return f'<tr class="{status}">{"".join(cells)}</tr>'
 
 
-def _picture(path: Path | None) -> str:
-    uri = data_uri(path)
-    return f'<img alt="" decoding="async" src="{uri}">' if uri else ""
+def _pictures(outcome: FileOutcome) -> str:
+    """Both, and if both are there a button that shows the middle of them."""
+    has_result = outcome.status is not Status.FAILED  # of an earlier run, too
+    before, after = outcome.source, outcome.target if has_result else None
+    uris = filter(None, (thumbnails.data_uri(before), thumbnails.data_uri(after)))
+    images = "".join(f'<img alt="" decoding="async" src="{uri}">' for uri in uris)
+    middle = thumbnails.middle(before, after) if after else None
+    if not images or middle is None:
+        return images and f'<div class="pair">{images}</div>'
+    data = (
+        f'data-before="{middle.before}" data-after="{middle.after}" '
+        f'data-width="{middle.size.width}" data-height="{middle.size.height}"'
+    )
+    label = f"Compare {escape(before.name)}"
+    return f'<button type="button" class="pair" aria-label="{label}" {data}>{images}</button>'
 
 
-def _size_cell(size: tuple[int, int] | None) -> str:
-    if size is None:
-        return '<td class="n" data-sort="0"></td>'
-    return f'<td class="n" data-sort="{size[0] * size[1]}">{Size(*size)}</td>'
-
-
-def _settings(outcome: FileOutcome) -> str:
+def _file(outcome: FileOutcome) -> str:
+    name = outcome.source.name
+    folder = escape(str(outcome.source).removesuffix(name))
+    text = f'<bdi class="name"><span class="dim">{folder}</span>{escape(name)}</bdi>'
+    if outcome.target is not None and outcome.status is not Status.FAILED:
+        text += f'<p class="target dim"><bdi>{escape(str(outcome.target))}</bdi></p>'
+    reason = outcome.reason.removeprefix(f"{outcome.source}: ")
     made = outcome.outcome
-    if made is None:
+    for words in (reason, *(made.warnings if made else ())):
+        text += f'<p class="reason">{escape(words)}</p>' if words else ""
+    return text if made is None else text + _how(made)
+
+
+def _how(made: Outcome) -> str:
+    """What the JSON report says of how it was made, but for what is in the row already."""
+    steps = f"{made.steps} step{'' if made.steps == 1 else 's'}"
+    verdict = f", {made.fidelity['verdict']}" if made.fidelity else ""
+    pairs = {k: v for k, v in made.as_json().items() if k not in _SHOWN_ELSEWHERE}
+    summary = escape(f"{made.model}, {steps}{verdict}")
+    return f"<details><summary>{summary}</summary>{_pairs(pairs)}</details>"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Names and values; what was left to the model, or is not there, is left out."""
+    return f"<dl>{''.join(_pair(name, value) for name, value in values.items())}</dl>"
+
+
+def _pair(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(_pair(f"{name} {part}", inner) for part, inner in value.items())
+    text = _text(value)
+    return text and f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd>"
+
+
+def _text(value: Any) -> str:
+    if value is None:
         return ""
-    target = escape(str(outcome.target))
-    values = ((name, getattr(made, name)) for name in _SHOWN)
-    shown = ", ".join(f"{name} {value}" for name, value in values if value not in ("", None))
-    warnings = "".join(f"<br>{escape(text)}" for text in made.warnings)
-    details = f"<summary>{escape(made.model)}</summary>{escape(shown)}{warnings}"
-    return f"{target}<details>{details}</details>"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return "\n".join(map(_text, value))
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _size_cell(made: Outcome) -> str:
+    before, after = Size(*made.input_size), Size(*made.output_size)
+    pages = f"<br>{made.pages} pages" if made.pages > 1 else ""
+    shown = f'{after}<br><span class="dim">from {before}{pages}</span>'
+    return f'<td class="n" data-sort="{after.pixels * made.pages}">{shown}</td>'
