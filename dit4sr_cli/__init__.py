@@ -8,7 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Conditioning": "dit4sr_cli.pipeline.denoise",
+    "Conditioning": "dit4sr_cli.pipeline.conditioning",
     "Result": "dit4sr_cli.jobs.upscaler",
     "Tiling": "dit4sr_cli.tiles.grid",
     "Transformer": "dit4sr_cli.weights.transformer",

@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.transformer import MMDiTControl
-from dit4sr_cli.pipeline.denoise import Conditioning, denoise
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.pipeline.denoise import denoise
 from dit4sr_cli.weights.transformer import Transformer
 
 CONFIG = TransformerConfig(dual_attention_layers=tuple(range(13)))

@@ -71,6 +71,7 @@ class Upscaler:
         *,
         t5: bool = True,
         low_memory: bool = False,
+        plain: bool = False,
         observe: events.Observer = events.ignore,
     ) -> Upscaler:
         """Check a model's files and get ready; each part is read when it is first used.
@@ -81,6 +82,7 @@ class Upscaler:
             dtype: `fp32`, `fp16`, `bf16` or a torch dtype; None: what suits the device.
             t5: False leaves out the largest of the text encoders.
             low_memory: hold one block of the transformer in memory at a time.
+            plain: compute as it was published, a tile at a time; for comparison.
             observe: hears of warnings.
 
         Raises:
@@ -98,6 +100,7 @@ class Upscaler:
             precision=_precision(dtype),
             t5=t5,
             low_memory=low_memory,
+            plain=plain,
             cache=cache_dir() / "embeddings",
             observe=observe,
         )

@@ -75,8 +75,9 @@ class Prepared(nn.Module):
             for i in range(config.num_layers)
         )
         if config.preconditioning == "residual":
-            self.preconditioner = ResidualPreconditioner(config.in_channels)
-            self.preconditioner.load_state_dict(dict(state("preconditioner.")))
+            with torch.device("meta"):
+                self.preconditioner = ResidualPreconditioner(config.in_channels)
+            self.preconditioner.load_state_dict(dict(state("preconditioner.")), assign=True)
         self.requires_grad_(False)
 
     @classmethod

@@ -6,7 +6,6 @@ decided from the memory that there is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,14 +17,15 @@ from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.events import Noted, Observer, Warned, ignore
 from dit4sr_cli.core.types import DeviceChoice, Precision
 from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.components import Codec, Components, Encoder, Part
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.device import pick_device, pick_dtype, wider
+from dit4sr_cli.pipeline.predictor import Network
 from dit4sr_cli.weights.codec import load_block_codec
-from dit4sr_cli.weights.reader import read_shapes
 from dit4sr_cli.weights.resolve import Resolved
-from dit4sr_cli.weights.transformer import Transformer, read_config
+from dit4sr_cli.weights.transformer import Transformer, load_prepared, read_config
 
 ROOM = 8 << 30
 """Bytes beside the transformer with which codec and text encoders work without moving it away."""
@@ -42,6 +42,7 @@ class _Plan:
     stays: bool
     """Whether a part stays on the device after its use."""
     streams: bool
+    plain: bool
 
 
 def assemble(
@@ -51,6 +52,7 @@ def assemble(
     precision: Precision | str = Precision.AUTO,
     t5: bool = True,
     low_memory: bool = False,
+    plain: bool = False,
     cache: Path | None = None,
     observe: Observer = ignore,
 ) -> Components:
@@ -62,6 +64,7 @@ def assemble(
         precision: of the transformer.
         t5: False leaves the third text encoder out even if it is there.
         low_memory: read the transformer's blocks one by one.
+        plain: compute as it was published, nothing folded or computed ahead; for comparison.
         cache: where text embeddings are kept; None: nowhere.
         observe: hears of what is not as usual.
 
@@ -73,9 +76,10 @@ def assemble(
     dtype = pick_dtype(precision, target)
     folder = found.folder / "transformer"
     config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
-    Transformer.skeleton(folder, config)
+    skeleton = Transformer.skeleton(folder, config)
     _check_codec(found)
-    plan = _plan(folder, target, dtype, low_memory=low_memory, observe=observe)
+    held = skeleton if plain else Prepared.of(skeleton, config)
+    plan = _plan(held, target, dtype, low_memory=low_memory, plain=plain, observe=observe)
     text = _text(found, config, plan, t5=t5, cache=cache, observe=observe)
     return _components(found, config, plan, text)
 
@@ -84,15 +88,19 @@ def _components(
     found: Resolved, config: TransformerConfig, plan: _Plan, text: Encoder
 ) -> Components:
     spec = found.spec
-    load_transformer = partial(
-        Transformer.from_folder,
-        found.folder / "transformer",
-        spec.wiring,
-        plan.device,
-        plan.dtype,
-        injection_scale=spec.injection_scale,
-        stream=plan.streams,
-    )
+    folder = found.folder / "transformer"
+
+    def load_transformer() -> Network:
+        if not (plan.plain or plan.streams):
+            return load_prepared(folder, config, plan.device, plan.dtype)
+        return Transformer.from_folder(
+            folder,
+            spec.wiring,
+            plan.device,
+            plan.dtype,
+            injection_scale=spec.injection_scale,
+            stream=plan.streams,
+        )
 
     def wider_components() -> Components | None:
         dtype = wider(plan.dtype, plan.device)
@@ -111,19 +119,21 @@ def _components(
         dtype=plan.dtype,
         wider=wider_components,
         streams=plan.streams,
+        plain=plan.plain,
     )
 
 
 def _plan(
-    folder: Path,
+    held: torch.nn.Module,
     device: torch.device,
     dtype: torch.dtype,
     *,
     low_memory: bool,
+    plain: bool,
     observe: Observer,
 ) -> _Plan:
     """Keep everything on the device if it fits; else move parts away, or stream the blocks."""
-    need = sum(math.prod(shape) for shape in read_shapes(folder).values()) * dtype.itemsize
+    need = sum(tensor.numel() for tensor in held.state_dict().values()) * dtype.itemsize
     free = memory.free_bytes(device)
     is_host = device.type == "cpu"
     streams = low_memory
@@ -137,7 +147,7 @@ def _plan(
         )
     stays = is_host or not (streams or (free is not None and free < need + ROOM))
     observe(Noted(f"transformer {_gib(need)} GiB, {'streamed' if streams else 'whole'}"))
-    return _Plan(device=device, dtype=dtype, stays=stays, streams=streams)
+    return _Plan(device=device, dtype=dtype, stays=stays, streams=streams, plain=plain)
 
 
 def _check_codec(found: Resolved) -> None:

@@ -16,9 +16,9 @@ from typing_extensions import Self
 
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import memory
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.pipeline.predictor import Network
 from dit4sr_cli.weights.spec import ModelSpec
-from dit4sr_cli.weights.transformer import Transformer
 
 
 class Encoder(Protocol):
@@ -55,19 +55,19 @@ class _Movable(Protocol):
     def to(self, device: torch.device) -> object: ...
 
 
-Network = TypeVar("Network", bound=_Movable)
-Load: TypeAlias = Callable[[], Network]
+T = TypeVar("T", bound=_Movable)
+Load: TypeAlias = Callable[[], T]
 
 
-class Part(Generic[Network]):
+class Part(Generic[T]):
     """One network: read when it is first used; where it then stays, `stays` says."""
 
-    def __init__(self, load: Load[Network], device: torch.device, *, stays: bool = True) -> None:
+    def __init__(self, load: Load[T], device: torch.device, *, stays: bool = True) -> None:
         self._load, self._device, self._stays = load, device, stays
-        self._network: Network | None = None
+        self._network: T | None = None
 
     @contextmanager
-    def in_use(self) -> Iterator[Network]:
+    def in_use(self) -> Iterator[T]:
         """The network on its device; afterwards it makes room, unless it stays."""
         if self._network is None:
             self._network = self._load()
@@ -92,7 +92,7 @@ class Components:
 
     spec: ModelSpec
     config: TransformerConfig
-    transformer: Part[Transformer]
+    transformer: Part[Network]
     codec: Part[Codec]
     encode_text: Encoder
     device: torch.device
@@ -100,3 +100,5 @@ class Components:
     wider: Callable[[], Components | None]
     streams: bool = False
     """Whether the transformer's blocks are read one by one."""
+    plain: bool = False
+    """Whether it is computed as it was published, a tile at a time; for comparison."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
 
 MAX_BYTES = 1 << 30
 """The oldest leave when there are more; one prompt takes 3 to 6 MB."""

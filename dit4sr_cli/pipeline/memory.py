@@ -57,14 +57,14 @@ class Fitting:
         self.largest = largest
         """The largest batch to try; None: any."""
 
-    def __call__(self, *batches: Tensor) -> Tensor:
-        """Apply the function to tensors [B, ...]; the results are joined on B."""
+    def __call__(self, *batches: Tensor, **same: object) -> Tensor:
+        """Apply the function to tensors [B, ...], and to what is the same for all; join on B."""
         count = len(batches[0])
         while True:
             size = min(count, self.largest or count)
             try:
                 parts = [
-                    self._function(*(batch[start : start + size] for batch in batches))
+                    self._function(*(batch[start : start + size] for batch in batches), **same)
                     for start in range(0, count, size)
                 ]
                 return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -16,7 +16,8 @@ from dit4sr_cli.core.types import Box, ColorFix, StartPoint
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import color, latents
 from dit4sr_cli.pipeline.components import Components
-from dit4sr_cli.pipeline.denoise import Conditioning, denoise
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.pipeline.denoise import denoise
 from dit4sr_cli.pipeline.device import limits_of
 from dit4sr_cli.pipeline.noise import position_noise
 from dit4sr_cli.tiles.grid import Tiling

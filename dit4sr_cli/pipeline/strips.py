@@ -23,12 +23,13 @@ from dit4sr_cli.core.types import Box, ColorFix, Size
 from dit4sr_cli.model.flow import euler_step, sigmas, start_latents
 from dit4sr_cli.pipeline import color, latents
 from dit4sr_cli.pipeline.components import Components
-from dit4sr_cli.pipeline.denoise import Conditioning, check_finite, predictor
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.pipeline.denoise import check_finite
 from dit4sr_cli.pipeline.noise import CELL, position_noise
+from dit4sr_cli.pipeline.predictor import Network, Predictor
 from dit4sr_cli.pipeline.restore import Sampling, codec_window, encode_text, tiles_at_once
 from dit4sr_cli.tiles.blend import blended_rows
 from dit4sr_cli.tiles.grid import cover
-from dit4sr_cli.weights.transformer import Transformer
 
 ROWS = 64
 """Rows of pixels that are coloured at once."""
@@ -116,7 +117,7 @@ def _encode(components: Components, enlarged: Enlarged, store: Store, observe: O
 
 
 def _sample(
-    transformer: Transformer,
+    transformer: Network,
     components: Components,
     lr: Tensor,
     texts: tuple[Conditioning, Conditioning | None],
@@ -130,9 +131,10 @@ def _sample(
     observe(PhaseStarted("sampling", total=sampling.steps * len(boxes)))
     levels = sigmas(sampling.steps, components.spec.shift).tolist()
     x = _start(lr, levels[0], sampling, store)
-    predict = predictor(
+    predict = Predictor(
         transformer,
         boxes[0],
+        levels=levels[:-1],
         positive=texts[0],
         negative=texts[1],
         guidance=sampling.guidance,
@@ -147,10 +149,10 @@ def _sample(
 
     for step, (sigma, following) in enumerate(pairwise(levels)):
         for top, velocity in blended_rows(
-            partial(predict, latents=x, lr_latents=lr, sigma=sigma),
+            partial(predict, latents=x, lr_latents=lr, step=step),
             boxes,
             width,
-            grid=sampling.tiling.grid,
+            tiling=sampling.tiling,
             batch=tiles_at_once(components.config, sampling.tiling.size),
             after=advance,
         ):

@@ -23,7 +23,7 @@ from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import memory
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.embeddings import EmbeddingCache, fingerprint
 from dit4sr_cli.weights.files import read_json
 from dit4sr_cli.weights.reader import read_shapes

@@ -11,7 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dit4sr_cli.core.types import Box, Grid
+from dit4sr_cli.core.types import Box
+from dit4sr_cli.tiles.grid import Tiling
 from dit4sr_cli.tiles.window import window
 
 
@@ -25,7 +26,7 @@ def blended(
     boxes: Sequence[Box],
     out: Tensor,
     *,
-    grid: Grid | str,
+    tiling: Tiling,
     batch: int = 1,
     after: Callable[[int], None] | None = None,
 ) -> Tensor:
@@ -40,7 +41,7 @@ def blended(
             after(1)
         return out
     height, width = out.shape[-2:]
-    weights = window(boxes[0].height, boxes[0].width, grid).float().to(out.device)
+    weights = window(boxes[0].height, boxes[0].width, tiling).float().to(out.device)
     total = torch.zeros(height, width, device=out.device)
     out.zero_()
     for some in _batches(boxes, batch):
@@ -58,7 +59,7 @@ def blended_rows(
     boxes: Sequence[Box],
     width: int,
     *,
-    grid: Grid | str,
+    tiling: Tiling,
     batch: int = 1,
     after: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
@@ -73,7 +74,7 @@ def blended_rows(
             after(1)
         yield 0, tile
         return
-    strip = _Strip(width, window(boxes[0].height, boxes[0].width, grid).float())
+    strip = _Strip(width, window(boxes[0].height, boxes[0].width, tiling).float())
     done = 0
     for some in _batches(boxes, batch):
         for box, tile in zip(some, function(some), strict=True):

@@ -12,10 +12,11 @@ class Tiling:
     """How latents are cut for the sampler, in latent cells.
 
     Args:
-        size: side of a tile.
+        size: longest side of a tile (`even`), or its side (`reference`).
         overlap: cells that neighbours share at least (`even`) or exactly (`reference`).
-        grid: `even` spreads the fewest tiles evenly and blends symmetrically; `reference` steps by
-            size - overlap and snaps the last tile to the edge, with the released weights.
+        grid: `even` takes the fewest tiles, no larger than they need be for their overlap, spread
+            evenly, and blends over the overlap; `reference` steps by size - overlap and snaps the
+            last tile to the edge, with the released weights.
     """
 
     size: int = 64
@@ -33,28 +34,31 @@ class Tiling:
 def cover(width: int, height: int, tiling: Tiling) -> list[Box]:
     """Tiles over a width x height latent grid, row by row; every cell is in at least one.
 
-    A grid of at most size^2 cells, or no larger than a tile on both sides, is one tile, as in the
-    released code. Otherwise tiles are squares of min(size, width, height).
+    A grid of at most size^2 cells is one tile, as in the released code. All tiles are of one size;
+    those of the `reference` grid are squares of min(size, width, height).
     """
     if width * height <= tiling.size**2:
         return [Box(0, 0, width, height)]
-    side = min(tiling.size, width, height)
-    # A tile that shrank to the short side may be no larger than the overlap: keep half of it.
-    overlap = min(tiling.overlap, side // 2)
-    starts = _even if Grid(tiling.grid) is Grid.EVEN else _snapped
-    return [
-        Box(x, y, side, side)
-        for y in starts(height, side, overlap)
-        for x in starts(width, side, overlap)
-    ]
+    if Grid(tiling.grid) is Grid.EVEN:
+        (xs, wide), (ys, high) = (_even(length, tiling) for length in (width, height))
+    else:
+        wide = high = min(tiling.size, width, height)
+        # A tile that shrank to the short side may be no larger than the overlap: keep half of it.
+        overlap = min(tiling.overlap, wide // 2)
+        xs, ys = (_snapped(length, wide, overlap) for length in (width, height))
+    return [Box(x, y, wide, high) for y in ys for x in xs]
 
 
-def _even(length: int, side: int, overlap: int) -> list[int]:
-    """The fewest starts whose tiles overlap by `overlap` or more, spread evenly."""
-    if length <= side:
-        return [0]
-    count = -(-(length - overlap) // (side - overlap))
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+def _even(length: int, tiling: Tiling) -> tuple[list[int], int]:
+    """The fewest starts along a side, and how long tiles have to be for their overlap."""
+    size, overlap = tiling.size, tiling.overlap
+    if length <= size:
+        return [0], length
+    count = -(-(length - overlap) // (size - overlap))
+    need = -(-(length + (count - 1) * overlap) // count)
+    # Tokens may be two cells wide: an even number holds whole ones.
+    side = min(size, need + need % 2)
+    return [round(i * (length - side) / (count - 1)) for i in range(count)], side
 
 
 def _snapped(length: int, side: int, overlap: int) -> list[int]:

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from dit4sr_cli.model.codec import BLOCK, BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.training.config import LossConfig
 
 LEVEL_MEAN, LEVEL_STD = 0.6, 1.0

@@ -26,6 +26,7 @@ class ModelSpec:
         native_scale: the only factor it works at, other factors being resized from it; 0: any.
         process_size: shortest side in output pixels; 0: pictures are padded, never enlarged first.
         tile, overlap: of the sampler, in latent cells.
+        reference_overlap: of the released grid, for comparison.
         min_cells: smallest latent grid; smaller pictures are padded to it.
         shift: of the noise schedule.
         wiring: where the control key comes from; None: as the transformer's config says.
@@ -45,7 +46,8 @@ class ModelSpec:
     native_scale: int = 0
     process_size: int = 512
     tile: int = 64
-    overlap: int = 24
+    overlap: int = 7
+    reference_overlap: int = 24
     min_cells: int = 1
     shift: float = 3.0
     wiring: Wiring | None = None

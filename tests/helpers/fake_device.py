@@ -19,9 +19,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dit4sr_cli.pipeline import denoise, restore
+from dit4sr_cli.pipeline import predictor, restore
 from dit4sr_cli.pipeline.device import Limits, limits_of
-from dit4sr_cli.tiles.window import gaussian
+from dit4sr_cli.tiles.window import ramp
 
 DEVICE = "meta"
 
@@ -64,14 +64,14 @@ def fake_device(kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     """A device with the limits of `kind`; yields what was made on it."""
     limits = limits_of(torch.device(kind))
     seen = Seen(limits)
-    for module in (denoise, restore):
+    for module in (predictor, restore):
         monkeypatch.setattr(module, "limits_of", lambda device: limits)
-    gaussian.cache_clear()  # a real tensor does not mix with fake ones, nor theirs with real ones
+    ramp.cache_clear()  # a real tensor does not mix with fake ones, nor theirs with real ones
     try:
         with FakeTensorMode(), _Watch(seen):
             yield seen
     finally:
-        gaussian.cache_clear()
+        ramp.cache_clear()
 
 
 def put(module: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -11,7 +11,7 @@ from helpers import tiny_published
 
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import embeddings, text
-from dit4sr_cli.pipeline.denoise import Conditioning
+from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.embeddings import EmbeddingCache
 
 CONFIG = TransformerConfig.from_dict(tiny_published.TRANSFORMER)

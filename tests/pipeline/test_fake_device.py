@@ -8,10 +8,12 @@ from diffusers import AutoencoderKL
 from helpers.fake_device import DEVICE, fake_device, put
 
 from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.pipeline import denoise as denoise_module
 from dit4sr_cli.pipeline import latents as latents_module
-from dit4sr_cli.pipeline.denoise import Conditioning, denoise
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.pipeline.denoise import denoise
 from dit4sr_cli.pipeline.device import limits_of
 from dit4sr_cli.pipeline.vae import VaeCodec
 from dit4sr_cli.tiles.grid import Tiling
@@ -53,13 +55,16 @@ def _text() -> Conditioning:
     ("device", "dtype"),
     [("cuda", torch.bfloat16), ("cuda", torch.float16), ("mps", torch.float16)],
 )
+@pytest.mark.parametrize("is_plain", [True, False])
 def test_sampling_stays_on_the_device_and_within_its_limits(
-    device: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    device: str, dtype: torch.dtype, is_plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with torch.device("meta"):
         network = MMDiTControl(WIDE)
     with fake_device(device, monkeypatch) as seen:
         transformer = put(network, dtype)
+        if not is_plain:
+            transformer = Prepared.of(transformer, WIDE)
         lr = torch.empty(1, 16, 80, 100, device=DEVICE)
         made = denoise(
             transformer,

@@ -11,7 +11,7 @@ from helpers.images import scene
 from dit4sr_cli.core.errors import ModelError, OutOfMemoryError
 from dit4sr_cli.core.events import Warned
 from dit4sr_cli.jobs.upscaler import Upscaler
-from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.pipeline import assemble, latents, memory
 from dit4sr_cli.pipeline.memory import Fitting
 from dit4sr_cli.pipeline.vae import VaeCodec
@@ -89,14 +89,14 @@ def test_guidance_and_tiles_are_split_without_a_change(folder, monkeypatch, warn
     small = scene(40, 40)
     settings = {"steps": 2, "tile": 16, "overlap": 4, "prompt": "a cat", "observe": observe}
     expected = Upscaler.load(folder).upscale(small, **settings)
-    real, sizes = MMDiTControl.forward, []
+    real, sizes = Prepared.forward, []
 
-    def forward(self, noisy, *rest):
+    def forward(self, noisy, *rest, **same):
         sizes.append(len(noisy))
         _full(1, len(noisy))
-        return real(self, noisy, *rest)
+        return real(self, noisy, *rest, **same)
 
-    monkeypatch.setattr(MMDiTControl, "forward", forward)
+    monkeypatch.setattr(Prepared, "forward", forward)
     made = Upscaler.load(folder).upscale(small, **settings)
     assert max(sizes) > 2 and sizes[-1] == 1
     assert np.abs(made.pixels.astype(int) - expected.pixels).max() <= 1
@@ -104,13 +104,13 @@ def test_guidance_and_tiles_are_split_without_a_change(folder, monkeypatch, warn
 
 
 def test_then_tiles_are_halved_and_it_is_said(folder, monkeypatch, warnings, observe):
-    real = MMDiTControl.forward
+    real = Prepared.forward
 
-    def forward(self, noisy, *rest):
+    def forward(self, noisy, *rest, **same):
         _full(32 * 32, noisy.shape[-1] * noisy.shape[-2])
-        return real(self, noisy, *rest)
+        return real(self, noisy, *rest, **same)
 
-    monkeypatch.setattr(MMDiTControl, "forward", forward)
+    monkeypatch.setattr(Prepared, "forward", forward)
     made = Upscaler.load(folder).upscale(scene(128, 128), steps=1, observe=observe)
     assert (made.record.tile, made.record.overlap) == (32, 12)
     assert made.record.tiles > 4
@@ -120,7 +120,7 @@ def test_then_tiles_are_halved_and_it_is_said(folder, monkeypatch, warnings, obs
 
 
 def test_in_the_end_it_gives_up_in_one_line(folder, monkeypatch, observe):
-    monkeypatch.setattr(MMDiTControl, "forward", lambda self, *inputs: _full(0, 1))
+    monkeypatch.setattr(Prepared, "forward", lambda self, *inputs, **same: _full(0, 1))
     with pytest.raises(OutOfMemoryError, match="even for tiles of 16 cells") as caught:
         Upscaler.load(folder).upscale(scene(128, 128), steps=1, observe=observe)
     assert "--low-memory" in caught.value.hint
@@ -184,14 +184,15 @@ def test_streams_by_itself_when_memory_is_short(folder, monkeypatch, warnings, o
 def test_low_memory_gives_the_same_picture(folder):
     settings = {"steps": 2, "prompt": "a cat"}
     expected = Upscaler.load(folder).upscale(scene(16, 16), **settings)
-    upscaler = Upscaler.load(folder, low_memory=True)
-    assert np.array_equal(upscaler.upscale(scene(16, 16), **settings).pixels, expected.pixels)
+    made = Upscaler.load(folder, low_memory=True).upscale(scene(16, 16), **settings)
+    difference = np.abs(made.pixels.astype(int) - expected.pixels)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
 
 
 def test_parts_make_room_for_each_other_on_a_small_device(folder, monkeypatch):
     """The CPU stands in for a card on which everything fits, but not at the same time."""
     moves = []
-    for kind in (MMDiTControl, VaeCodec):
+    for kind in (Prepared, VaeCodec):
         real = kind.to
 
         def to(self, *args, real=real, name=kind.__name__, **kwargs):
@@ -199,13 +200,13 @@ def test_parts_make_room_for_each_other_on_a_small_device(folder, monkeypatch):
             return real(self, *args, **kwargs)
 
         monkeypatch.setattr(kind, "to", to)
-    plan = assemble._Plan(device=CPU, dtype=torch.float32, stays=False, streams=False)
+    plan = assemble._Plan(device=CPU, dtype=torch.float32, stays=False, streams=False, plain=False)
     monkeypatch.setattr(assemble, "_plan", lambda *args, **how: plan)
     upscaler = Upscaler.load(folder)
     upscaler.upscale(scene(16, 16), steps=1)
     names = [name for name, _ in moves]
     # Encoding done, transformer done, back for decoding, done again.
-    assert names == ["VaeCodec", "MMDiTControl", "VaeCodec", "VaeCodec"]
+    assert names == ["VaeCodec", "Prepared", "VaeCodec", "VaeCodec"]
 
 
 def test_what_is_free_is_known_here():

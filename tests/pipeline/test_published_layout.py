@@ -41,7 +41,8 @@ def test_shards_load_as_one_file_does(upscaler: Upscaler, tmp_path: Path) -> Non
     assert len(list((sharded / "transformer").glob("*.safetensors"))) == 3
     expected, got = _weights(upscaler), _weights(Upscaler.load(str(sharded), device="cpu"))
     assert expected.keys() == got.keys()
-    assert all(torch.equal(expected[name], got[name]) for name in expected)
+    for name, values in expected.items():  # folded by products of matrices, which round
+        torch.testing.assert_close(got[name], values)
 
 
 def test_has_the_published_defaults(upscaler: Upscaler) -> None:

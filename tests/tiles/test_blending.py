@@ -4,7 +4,7 @@ from helpers import parity
 
 from dit4sr_cli.tiles.blend import blended, cut
 from dit4sr_cli.tiles.grid import Tiling, cover
-from dit4sr_cli.tiles.window import gaussian, gaussian_reference
+from dit4sr_cli.tiles.window import gaussian_reference, ramp
 
 
 def test_reference_weights_are_the_released_ones():
@@ -14,22 +14,29 @@ def test_reference_weights_are_the_released_ones():
 
 
 def test_our_weights_are_symmetric():
-    weights = gaussian(16, 12)
+    weights = ramp(16, 12, 4)
     torch.testing.assert_close(weights, weights.flip(0))
     torch.testing.assert_close(weights, weights.flip(1))
+
+
+@pytest.mark.parametrize("overlap", [1, 4, 5])
+def test_neighbours_add_up_to_one_over_their_overlap(overlap):
+    row = ramp(1, 16, overlap)[0] / ramp(1, 16, overlap).max()
+    torch.testing.assert_close(row[:overlap] + row[-overlap:], torch.ones(overlap).double())
 
 
 @pytest.mark.parametrize("grid", ["even", "reference"])
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_blending_what_was_cut_gives_it_back(grid, batch):
     x = torch.randn(1, 2, 37, 53)
-    boxes = cover(53, 37, Tiling(16, 6, grid))
+    tiling = Tiling(16, 6, grid)
+    boxes = cover(53, 37, tiling)
     finished = []
     out = blended(
         lambda some: torch.cat([cut(x, box) for box in some]),
         boxes,
         torch.empty_like(x),
-        grid=grid,
+        tiling=tiling,
         batch=batch,
         after=finished.append,
     )

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dit4sr_cli.tiles.grid import Tiling, cover
+from dit4sr_cli.weights.resolve import embedded_dir
+from dit4sr_cli.weights.spec import ModelSpec, read_spec
 
 side = st.integers(1, 90)
 
@@ -30,7 +32,21 @@ def test_even_neighbours_overlap_enough_and_are_never_more_than_the_reference(wi
     reference = cover(width, height, Tiling(16, 4, "reference"))
     assert len(even) <= len(reference)
     xs = sorted({box.x for box in even})
-    assert all(a + 16 - b >= 4 for a, b in pairwise(xs))
+    assert all(a + even[0].width - b >= 4 for a, b in pairwise(xs))
+
+
+@given(width=st.integers(256, 800), height=st.integers(256, 800))
+def test_large_pictures_are_computed_little_more_than_once(width, height):
+    """From 4 megapixels on; the released grid takes 2.25 and more."""
+    for spec in (ModelSpec(), read_spec(embedded_dir() / "nano")):
+        boxes = cover(width, height, Tiling(spec.tile, spec.overlap))
+        assert sum(box.width * box.height for box in boxes) <= 1.35 * width * height
+
+
+@given(width=side, height=side)
+def test_tokens_of_two_cells_are_never_cut(width, height):
+    for box in cover(2 * width, 2 * height, Tiling(16, 3)):
+        assert box.width % 2 == box.height % 2 == 0
 
 
 def test_reference_is_the_released_grid():
