@@ -71,6 +71,7 @@ class Upscaler:
         *,
         t5: bool = True,
         low_memory: bool = False,
+        plain: bool = False,
         observe: events.Observer = events.ignore,
     ) -> Upscaler:
         """Check a model's files and get ready; each part is read when it is first used.
@@ -81,6 +82,7 @@ class Upscaler:
             dtype: `fp32`, `fp16`, `bf16` or a torch dtype; None: what suits the device.
             t5: False leaves out the largest of the text encoders.
             low_memory: hold one block of the transformer in memory at a time.
+            plain: compute in the released implementation's order, for comparison.
             observe: hears of warnings.
 
         Raises:
@@ -98,6 +100,7 @@ class Upscaler:
             precision=_precision(dtype),
             t5=t5,
             low_memory=low_memory,
+            plain=plain,
             cache=cache_dir() / "embeddings",
             observe=observe,
         )
@@ -213,7 +216,9 @@ class Upscaler:
             raise UsageError("pictures that are enlarged together have to be of one size")
         settings, projection = dialled(settings, self.spec)
         factor, wanted = output_size(size, settings)
-        sampling = sampling_of(settings, self.spec, [c.text for c in captions], suffix)
+        texts = [caption.text for caption in captions]
+        plain = self.components.plain
+        sampling = sampling_of(settings, self.spec, texts, suffix, plain=plain)
         self._warn_ignored(settings, observe)
         count = _Counter(observe)
         sizes = model_size(size, factor, self.spec), wanted

@@ -51,6 +51,7 @@ def assemble(
     precision: Precision | str = Precision.AUTO,
     t5: bool = True,
     low_memory: bool = False,
+    plain: bool = False,
     cache: Path | None = None,
     observe: Observer = ignore,
 ) -> Components:
@@ -62,6 +63,7 @@ def assemble(
         precision: of the transformer.
         t5: False leaves the third text encoder out even if it is there.
         low_memory: read the transformer's blocks one by one.
+        plain: compute in the released implementation's order, for comparison.
         cache: where text embeddings are kept; None: nowhere.
         observe: hears of what is not as usual.
 
@@ -77,11 +79,11 @@ def assemble(
     _check_codec(found)
     plan = _plan(folder, target, dtype, low_memory=low_memory, observe=observe)
     text = _text(found, config, plan, t5=t5, cache=cache, observe=observe)
-    return _components(found, config, plan, text)
+    return _components(found, config, plan, text, plain=plain)
 
 
 def _components(
-    found: Resolved, config: TransformerConfig, plan: _Plan, text: Encoder
+    found: Resolved, config: TransformerConfig, plan: _Plan, text: Encoder, *, plain: bool
 ) -> Components:
     spec = found.spec
     load_transformer = partial(
@@ -99,7 +101,7 @@ def _components(
         if dtype is None:
             return None
         # The text is short of what overflows: its embeddings are good in any precision.
-        return _components(found, config, replace(plan, dtype=dtype), text)
+        return _components(found, config, replace(plan, dtype=dtype), text, plain=plain)
 
     return Components(
         spec=spec,
@@ -111,6 +113,7 @@ def _components(
         dtype=plan.dtype,
         wider=wider_components,
         streams=plan.streams,
+        plain=plain,
     )
 
 

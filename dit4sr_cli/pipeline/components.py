@@ -100,3 +100,5 @@ class Components:
     wider: Callable[[], Components | None]
     streams: bool = False
     """Whether the transformer's blocks are read one by one."""
+    plain: bool = False
+    """Whether to compute in the released implementation's order, for comparison."""

@@ -25,7 +25,7 @@ from dit4sr_cli.pipeline import color, latents
 from dit4sr_cli.pipeline.components import Components
 from dit4sr_cli.pipeline.denoise import Conditioning, check_finite, predictor
 from dit4sr_cli.pipeline.noise import CELL, position_noise
-from dit4sr_cli.pipeline.restore import Sampling, codec_window, encode_text, tiles_at_once
+from dit4sr_cli.pipeline.restore import Sampling, batch_size, codec_window, encode_text
 from dit4sr_cli.tiles.blend import blended_rows
 from dit4sr_cli.tiles.grid import cover
 from dit4sr_cli.weights.transformer import Transformer
@@ -151,7 +151,7 @@ def _sample(
             boxes,
             width,
             grid=sampling.tiling.grid,
-            batch=tiles_at_once(components.config, sampling.tiling.size),
+            batch=batch_size(components, sampling),
             after=advance,
         ):
             rows = x[0, :, top : top + velocity.shape[1]]
