@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -117,13 +117,26 @@ def random_transformer(
     """The network with weights of a trained one's size, the same every time."""
     with torch.device("meta"):
         model = Transformer(config)
-    pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(0)).to(dtype)
-    state = {
-        name: _drawn(pool, tensor.shape, place).to(device)
-        for place, (name, tensor) in enumerate(model.state_dict().items())
-    }
-    model.load_state_dict(state, strict=True, assign=True)
+    model.load_state_dict(drawing(config, device, dtype)(""), strict=True, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def drawing(
+    config: TransformerConfig, device: torch.device, dtype: torch.dtype
+) -> Callable[[str], dict[str, Tensor]]:
+    """What stands for a file: gives the weights whose names begin so, by the rest of the names."""
+    with torch.device("meta"):
+        shapes = {name: t.shape for name, t in Transformer(config).state_dict().items()}
+    pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+    def state(start: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(start): _drawn(pool, shape, place).to(device)
+            for place, (name, shape) in enumerate(shapes.items())
+            if name.startswith(start)
+        }
+
+    return state
 
 
 def _drawn(pool: Tensor, shape: torch.Size, place: int) -> Tensor:

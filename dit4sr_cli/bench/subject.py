@@ -82,7 +82,8 @@ class Subject:
             upscale=variant.upscale,
             caption=CaptionSettings(caption=CaptionChoice.NONE),
             model=plan.choose_weights(variant.model, variant.upscale.fidelity),
-            output=OutputSettings(target=task.result, overwrite=True),
+            # No record: to name weights of many gigabytes they would be read once more.
+            output=OutputSettings(target=task.result, overwrite=True, record=False),
         )
         return job.run(request, load=self._loaded, observe=self._watch)
 

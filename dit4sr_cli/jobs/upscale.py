@@ -102,6 +102,8 @@ def run(
     captions = steps.describe(opened, observe)
     observe(events.PhaseStarted("loading the model"))
     upscaler = load(request.model, opened.noting(observe))
+    if opened.model.spec.text:
+        observe(events.PhaseStarted("encoding text"))
     upscaler.learn(
         [caption.text for caption in captions],
         suffix=request.caption.suffix,
