@@ -9,6 +9,7 @@ import typer
 from dit4sr_cli import __version__
 from dit4sr_cli.cli import (
     batch,
+    bench,
     caption,
     check,
     data,
@@ -43,6 +44,7 @@ app.command()(rerun.rerun)
 app.command("eval")(evaluate.evaluate)
 app.command()(train.train)
 app.add_typer(data.app, name="data")
+app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
 

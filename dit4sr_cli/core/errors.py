@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     NETWORK = 7
     PARTIAL = 8
     CHANGED = 9
+    COMMAND = 10
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -72,6 +73,12 @@ class NetworkError(Dit4srError):
     """A transfer that failed."""
 
     exit_code = ExitCode.NETWORK
+
+
+class CommandError(Dit4srError):
+    """Another program, which the user named, that cannot be run or fails."""
+
+    exit_code = ExitCode.COMMAND
 
 
 class InterruptedByUser(Dit4srError):

@@ -47,7 +47,12 @@ def dialled(settings: UpscaleSettings, spec: ModelSpec) -> tuple[UpscaleSettings
 
 
 def sampling_of(
-    settings: UpscaleSettings, spec: ModelSpec, prompts: Sequence[str], suffix: str | None
+    settings: UpscaleSettings,
+    spec: ModelSpec,
+    prompts: Sequence[str],
+    suffix: str | None,
+    *,
+    plain: bool = False,
 ) -> Sampling:
     """The settings with the model's defaults filled in.
 
@@ -56,6 +61,7 @@ def sampling_of(
         spec: of the model.
         prompts: what each picture shows.
         suffix: what follows the prompts; None: the words that the weights were tuned with.
+        plain: tiles lie as in the released implementation.
 
     Raises:
         UsageError: a setting makes no sense.
@@ -70,7 +76,7 @@ def sampling_of(
         negative_prompt=or_default(settings.negative_prompt, NEGATIVE_PROMPT) if spec.text else "",
         start=_choice(StartPoint, or_default(settings.start, spec.start), "--start"),
         color_fix=_choice(ColorFix, or_default(settings.color_fix, spec.color_fix), "--color-fix"),
-        tiling=tiling_of(settings, spec),
+        tiling=tiling_of(settings, spec, plain=plain),
     )
     if sampling.steps < 1:
         raise UsageError(f"--steps: {sampling.steps} is below 1")
@@ -89,7 +95,7 @@ def _choice(kind: type[Choice], value: Choice | str, option: str) -> Choice:
         raise UsageError(f"{option}: {value!r} is none of {names}") from None
 
 
-def tiling_of(settings: UpscaleSettings, spec: ModelSpec) -> Tiling:
+def tiling_of(settings: UpscaleSettings, spec: ModelSpec, *, plain: bool = False) -> Tiling:
     """How the latents are cut.
 
     Raises:
@@ -98,9 +104,10 @@ def tiling_of(settings: UpscaleSettings, spec: ModelSpec) -> Tiling:
     from dit4sr_cli.tiles.grid import Tiling
 
     tile = or_default(settings.tile, spec.tile)
-    overlap = or_default(settings.overlap, spec.overlap * tile // spec.tile)
+    own = spec.reference_overlap if plain else spec.overlap
+    overlap = or_default(settings.overlap, own * tile // spec.tile)
     try:
-        return Tiling(tile, overlap, Grid.EVEN)
+        return Tiling(tile, overlap, Grid.REFERENCE if plain else Grid.EVEN)
     except ValueError as error:
         raise UsageError(f"--tile, --overlap: {error}") from error
 

@@ -71,8 +71,10 @@ def upscale(
     return run(request, observe=observe)
 
 
-def load_upscaler(settings: ModelSettings, observe: events.Observer = events.ignore) -> Upscaler:
-    """The model, ready to work."""
+def load_upscaler(
+    settings: ModelSettings, observe: events.Observer = events.ignore, *, plain: bool = False
+) -> Upscaler:
+    """The model, ready to work; `plain`: in the released implementation's order."""
     from dit4sr_cli.jobs.upscaler import Upscaler
 
     precision = settings.precision
@@ -82,6 +84,7 @@ def load_upscaler(settings: ModelSettings, observe: events.Observer = events.ign
         dtype=None if precision is Precision.AUTO else precision.value,
         t5=settings.t5,
         low_memory=settings.low_memory,
+        plain=plain,
         observe=observe,
     )
 
@@ -99,6 +102,8 @@ def run(
     captions = steps.describe(opened, observe)
     observe(events.PhaseStarted("loading the model"))
     upscaler = load(request.model, opened.noting(observe))
+    if opened.model.spec.text:
+        observe(events.PhaseStarted("encoding text"))
     upscaler.learn(
         [caption.text for caption in captions],
         suffix=request.caption.suffix,

@@ -216,7 +216,9 @@ class Upscaler:
             raise UsageError("pictures that are enlarged together have to be of one size")
         settings, projection = dialled(settings, self.spec)
         factor, wanted = output_size(size, settings)
-        sampling = sampling_of(settings, self.spec, [c.text for c in captions], suffix)
+        texts = [caption.text for caption in captions]
+        plain = self.components.plain
+        sampling = sampling_of(settings, self.spec, texts, suffix, plain=plain)
         self._warn_ignored(settings, observe)
         count = _Counter(observe)
         sizes = model_size(size, factor, self.spec), wanted

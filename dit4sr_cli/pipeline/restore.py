@@ -85,7 +85,7 @@ def restore(
             start=sampling.start,
             shift=components.spec.shift,
             tiling=sampling.tiling,
-            batch=max(1, tiles_at_once(components.config, sampling.tiling.size) // len(lr)),
+            batch=max(1, batch_size(components, sampling) // len(lr)),
             observe=observe,
         )
     del lr, noise
@@ -124,6 +124,11 @@ def codec_window(components: Components) -> int:
     """How much the codec takes at once: less on devices with limits, or when memory is short."""
     side = limits_of(components.device).window
     return min(side, LOW_MEMORY_WINDOW) if components.streams else side
+
+
+def batch_size(components: Components, sampling: Sampling) -> int:
+    """How many tiles go through the transformer together; on the plain path one."""
+    return 1 if components.plain else tiles_at_once(components.config, sampling.tiling.size)
 
 
 def tiles_at_once(config: TransformerConfig, width: int, height: int | None = None) -> int:

@@ -27,7 +27,7 @@ from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.denoise import check_finite
 from dit4sr_cli.pipeline.noise import CELL, position_noise
 from dit4sr_cli.pipeline.predictor import Network, Predictor
-from dit4sr_cli.pipeline.restore import Sampling, codec_window, encode_text, tiles_at_once
+from dit4sr_cli.pipeline.restore import Sampling, batch_size, codec_window, encode_text
 from dit4sr_cli.tiles.blend import blended_rows
 from dit4sr_cli.tiles.grid import cover
 
@@ -153,7 +153,7 @@ def _sample(
             boxes,
             width,
             tiling=sampling.tiling,
-            batch=tiles_at_once(components.config, sampling.tiling.size),
+            batch=batch_size(components, sampling),
             after=advance,
         ):
             rows = x[0, :, top : top + velocity.shape[1]]

@@ -103,6 +103,9 @@ FLAGS = {
         "--sheet-crop",
         "--no-model",
     },
+    ("bench",): TALK
+    | (SAMPLING - {"-s", "--seed", "--color-fix"})
+    | {"--size", "--runs", "--compare", "--versus", "--random-weights"},
     ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
     ("data",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},

@@ -24,6 +24,7 @@ LIGHT_RUNS = {
     "info --help": ["info", "--help"],
     "check --help": ["check", "--help"],
     "doctor --help": ["doctor", "--help"],
+    "bench --help": ["bench", "--help"],
     "eval --help": ["eval", "--help"],
     "train --help": ["train", "--help"],
     "data photos --help": ["data", "photos", "--help"],

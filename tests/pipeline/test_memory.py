@@ -112,7 +112,7 @@ def test_then_tiles_are_halved_and_it_is_said(folder, monkeypatch, warnings, obs
 
     monkeypatch.setattr(Prepared, "forward", forward)
     made = Upscaler.load(folder).upscale(scene(128, 128), steps=1, observe=observe)
-    assert (made.record.tile, made.record.overlap) == (32, 12)
+    assert (made.record.tile, made.record.overlap) == (32, 3)
     assert made.record.tiles > 4
     assert warnings == [
         "memory is short: tiles of 32 cells in place of 64, which changes the picture a little"
