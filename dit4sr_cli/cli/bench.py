@@ -77,6 +77,7 @@ def bench(
     guidance: options.Guidance = None,
     tile: options.Tile = None,
     overlap: options.Overlap = None,
+    preset: options.PresetName = None,
     runs: Runs = DEFAULT_RUNS,
     compare: Compare = None,
     versus: Against = None,
@@ -98,9 +99,10 @@ def bench(
         prompt=None,
         tile=tile,
         overlap=overlap,
+        preset=preset,
     )
     chosen = model_settings(
-        model=model, device=device, dtype=dtype, no_t5=False, low_memory=False, fidelity=None
+        model=model, device=device, dtype=dtype, no_t5=False, low_memory=False, upscale=settings
     )
     base = Variant(name="default", upscale=settings, model=chosen)
     with tempfile.TemporaryDirectory(prefix="dit4sr-bench-") as folder:

@@ -15,7 +15,16 @@ from dit4sr_cli.core.settings import (
     MAX_SCALE,
     MIN_SCALE,
 )
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    CaptionChoice,
+    ColorFix,
+    DeviceChoice,
+    Grid,
+    Precision,
+    Preset,
+    Solver,
+    StartPoint,
+)
 
 _AS_MODEL = "default: the model's"
 
@@ -129,6 +138,52 @@ Fidelity = Annotated[
         metavar="0..1",
         help="From free (0) to faithful (1): sets start, guidance and weights, and holds the "
         "result to its source. What is given by name goes first.",
+    ),
+]
+PresetName = Annotated[
+    Preset | None,
+    typer.Option(
+        "--preset",
+        help="How much time it may take: best is the paper's settings, balanced and draft take "
+        "shortcuts. What is given by name goes first.",
+    ),
+]
+GridKind = Annotated[
+    Grid | None,
+    typer.Option("--grid", help="Tiles spread evenly, or as the released code has them. [even]"),
+]
+Shift = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1, max=20, metavar="X", help=f"More steps at high noise above 1. [{_AS_MODEL}]"
+    ),
+]
+SolverName = Annotated[
+    Solver | None,
+    typer.Option("--solver", help="euler, or dpm: nearer with fewer steps. [euler]"),
+]
+GuidanceFrom = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, metavar="SIGMA", help="No guidance below this noise level. [0]"),
+]
+GuidanceTo = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, metavar="SIGMA", help="No guidance above this noise level. [1]"),
+]
+Reuse = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="X",
+        help="Take most blocks' work from the step before, where the first block's moved by less "
+        "than this. [0: never]",
+    ),
+]
+Coarse = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, metavar="SHARE", help="This share of the steps at half the resolution. [0]"
     ),
 ]
 Tile = Annotated[

@@ -58,6 +58,7 @@ def plan(
     captioner: options.CaptionerName = "auto",
     tile: options.Tile = None,
     overlap: options.Overlap = None,
+    preset: options.PresetName = None,
     device: options.Device = DeviceChoice.AUTO,
     dtype: options.Dtype = Precision.AUTO,
     format: options.Format = None,
@@ -80,6 +81,7 @@ def plan(
         prompt=prompt,
         tile=tile,
         overlap=overlap,
+        preset=preset,
     )
     found = discover(
         inputs, include=include or (), exclude=exclude or (), listing=sys.stdin, output=output

@@ -6,6 +6,7 @@ Typer wants every option in the signature of its command: what they mean togethe
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import (
@@ -33,8 +34,11 @@ def upscale_settings(
     start: StartPoint | None = None,
     color_fix: ColorFix | None = None,
     fidelity: float | None = None,
+    **more: Any,
 ) -> UpscaleSettings:
     """What the sampler is asked for; those with a default do not matter to `dit4sr plan`.
+
+    `more` are further fields of the settings, by their names.
 
     Raises:
         UsageError: two sizes are given, or tiles that are all overlap.
@@ -56,6 +60,7 @@ def upscale_settings(
         tile=tile,
         overlap=overlap,
         fidelity=fidelity,
+        **more,
     )
 
 
@@ -91,19 +96,19 @@ def model_settings(
     dtype: Precision,
     no_t5: bool,
     low_memory: bool,
-    fidelity: float | None,
+    upscale: UpscaleSettings,
 ) -> ModelSettings:
-    """Which weights, and how; with model `auto`, of those that are here, by `fidelity`.
+    """Which weights, and how; what is left open, as the dial and the preset say.
 
     Raises:
         UsageError: the dial has no such place.
     """
-    from dit4sr_cli.jobs.plan import choose_weights
+    from dit4sr_cli.jobs.plan import choose_model
 
     settings = ModelSettings(
         model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
     )
-    return choose_weights(settings, fidelity)
+    return choose_model(settings, upscale)
 
 
 def output_settings(

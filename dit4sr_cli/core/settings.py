@@ -8,7 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    CaptionChoice,
+    ColorFix,
+    DeviceChoice,
+    Grid,
+    Precision,
+    Preset,
+    Solver,
+    StartPoint,
+)
 
 DEFAULT_SCALE = 4.0
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
@@ -22,7 +31,8 @@ DEFAULT_MAX_MEGAPIXELS = 400.0
 class UpscaleSettings:
     """What the sampler is asked for. `tile` and `overlap` are in latent cells (8 output pixels).
 
-    `fidelity`, 0 to 1, stands for several of the others; see `fidelity.dial`.
+    `fidelity`, 0 to 1, and `preset` stand for several of the others; see `fidelity.dial` and
+    `jobs.presets`. From `solver` on, `core.shortcuts` says what they mean.
     """
 
     scale: float = DEFAULT_SCALE
@@ -37,6 +47,14 @@ class UpscaleSettings:
     tile: int | None = None
     overlap: int | None = None
     fidelity: float | None = None
+    preset: Preset | str | None = None
+    grid: Grid | str | None = None
+    shift: float | None = None
+    solver: Solver | str | None = None
+    guidance_from: float | None = None
+    guidance_to: float | None = None
+    reuse: float | None = None
+    coarse: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

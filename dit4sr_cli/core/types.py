@@ -28,10 +28,26 @@ class Grid(str, Enum):
     REFERENCE = "reference"
 
 
+class Solver(str, Enum):
+    """How the sampler goes from one noise level to the next."""
+
+    EULER = "euler"
+    DPM = "dpm"
+
+
+class Preset(str, Enum):
+    """How much time a picture may take."""
+
+    DRAFT = "draft"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
 class Precision(str, Enum):
-    """Arithmetic of the transformer."""
+    """Arithmetic of the transformer; `fast` is 16 bits wherever they are faster than 32."""
 
     AUTO = "auto"
+    FAST = "fast"
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"

@@ -17,6 +17,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
+from dit4sr_cli.core.types import Precision
 from dit4sr_cli.imaging import formats
 
 if TYPE_CHECKING:
@@ -56,19 +57,25 @@ def check_source(source: Path | bytes) -> None:
         raise InputError(f"{source}: is a folder, not a picture")
 
 
-def choose_weights(model: ModelSettings, fidelity: float | None) -> ModelSettings:
-    """For model `auto` the weights that fit a place on the dial, if there is a choice.
+def choose_model(model: ModelSettings, upscale: UpscaleSettings) -> ModelSettings:
+    """What the dial and the preset say of the model, where that is left open.
+
+    For model `auto` the weights that fit a place on the dial, if there is a choice; for precision
+    `auto`, with a preset that asks for speed, whatever the processor is faster with.
 
     Raises:
-        UsageError: the dial has no such place.
+        UsageError: the dial has no such place, or there is no such preset.
     """
     from dit4sr_cli.fidelity.dial import weights_of
+    from dit4sr_cli.jobs.presets import prefers_16_bits
     from dit4sr_cli.weights.resolve import AUTO, installed
 
-    if fidelity is None:
+    if model.precision is Precision.AUTO and prefers_16_bits(upscale):
+        model = replace(model, precision=Precision.FAST)
+    if upscale.fidelity is None:
         return model
     try:
-        name = weights_of(fidelity, [found.name for found in installed()])
+        name = weights_of(upscale.fidelity, [found.name for found in installed()])
     except ValueError as error:
         raise UsageError(f"--fidelity: {error}") from error
     return replace(model, model=name) if name and model.model == AUTO else model

@@ -38,7 +38,10 @@ ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedA
 for corrections that invent nothing, and a claim of less than was done would mislead."""
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "pyvips")
-_EFFECTIVE = ("steps", "guidance", "start", "color_fix", "tile", "overlap")
+_EFFECTIVE = (
+    *("steps", "guidance", "start", "color_fix", "tile", "overlap", "grid", "shift", "solver"),
+    *("guidance_from", "guidance_to", "reuse", "coarse"),
+)
 _TIMES = ("made", "checksum")  # what the checksum does not cover
 _LONG = ("text", "negative", "suffix", "captions")  # the first follows from the others
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, xmp.DIT4SR)

@@ -21,6 +21,9 @@ class Record:
         prompt_origin: where the caption is from: `option`, `file:PATH`, `folder:PATH`,
             `sidecar:PATH`, `captioner:NAME@REVISION` or `none`.
         fidelity: how near the result is to its source, where that was measured.
+        grid: how the tiles lie.
+        shift: of the noise schedule.
+        solver: and what follows: see `core.shortcuts`.
     """
 
     model: str
@@ -43,6 +46,13 @@ class Record:
     caption: str
     prompt_origin: str
     fidelity: dict[str, Any] | None = None
+    grid: str = "even"
+    shift: float = 3.0
+    solver: str = "euler"
+    guidance_from: float = 0.0
+    guidance_to: float = 1.0
+    reuse: float = 0.0
+    coarse: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,15 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    ColorFix,
+    DeviceChoice,
+    Grid,
+    Precision,
+    Preset,
+    Solver,
+    StartPoint,
+)
 from dit4sr_cli.imaging import fingerprint, formats, vips
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.jobs import plan, provenance, steps
@@ -35,7 +43,13 @@ if TYPE_CHECKING:
     from dit4sr_cli.weights.resolve import Resolved
 
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-_ENUMS = {"start": StartPoint, "color_fix": ColorFix}
+_ENUMS = {
+    "start": StartPoint,
+    "color_fix": ColorFix,
+    "preset": Preset,
+    "grid": Grid,
+    "solver": Solver,
+}
 
 
 class State(str, Enum):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from dit4sr_cli.captions.prompts import NEGATIVE_PROMPT, compose
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import MAX_SCALE, MIN_SCALE, UpscaleSettings
+from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
 from dit4sr_cli.core.sizes import MULTIPLE, working_size
-from dit4sr_cli.core.types import Box, ColorFix, Grid, Size, StartPoint
+from dit4sr_cli.core.types import Box, ColorFix, Grid, Size, Solver, StartPoint
+from dit4sr_cli.jobs.presets import with_preset
 
 if TYPE_CHECKING:
     from dit4sr_cli.pipeline.restore import Sampling
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from dit4sr_cli.weights.spec import ModelSpec
 
 T = TypeVar("T")
+_GRIDS = {False: Grid.EVEN, True: Grid.REFERENCE}
 Choice = TypeVar("Choice", bound=Enum)
 
 
@@ -68,6 +71,7 @@ def sampling_of(
     """
     from dit4sr_cli.pipeline.restore import Sampling
 
+    settings = with_preset(settings, spec)
     sampling = Sampling(
         steps=or_default(settings.steps, spec.steps),
         guidance=or_default(settings.guidance, spec.guidance),
@@ -77,6 +81,8 @@ def sampling_of(
         start=_choice(StartPoint, or_default(settings.start, spec.start), "--start"),
         color_fix=_choice(ColorFix, or_default(settings.color_fix, spec.color_fix), "--color-fix"),
         tiling=tiling_of(settings, spec, plain=plain),
+        shift=or_default(settings.shift, spec.shift),
+        shortcuts=shortcuts_of(settings, spec),
     )
     if sampling.steps < 1:
         raise UsageError(f"--steps: {sampling.steps} is below 1")
@@ -95,6 +101,25 @@ def _choice(kind: type[Choice], value: Choice | str, option: str) -> Choice:
         raise UsageError(f"{option}: {value!r} is none of {names}") from None
 
 
+def shortcuts_of(settings: UpscaleSettings, spec: ModelSpec) -> Shortcuts:
+    """What a result may differ by, for speed.
+
+    Raises:
+        UsageError: a setting makes no sense.
+    """
+    settings = with_preset(settings, spec)
+    given = {name: getattr(settings, name) for name in ("guidance_from", "guidance_to", "reuse")}
+    if spec.codec == "vae":  # half of nano's latents is no smaller picture
+        given["coarse"] = settings.coarse
+    given = {name: float(value) for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"--{name.replace('_', '-')}: {value:g} is outside 0 to 1")
+    return Shortcuts(
+        solver=_choice(Solver, or_default(settings.solver, Solver.EULER), "--solver"), **given
+    )
+
+
 def tiling_of(settings: UpscaleSettings, spec: ModelSpec, *, plain: bool = False) -> Tiling:
     """How the latents are cut.
 
@@ -103,11 +128,13 @@ def tiling_of(settings: UpscaleSettings, spec: ModelSpec, *, plain: bool = False
     """
     from dit4sr_cli.tiles.grid import Tiling
 
+    settings = with_preset(settings, spec)
+    grid = _choice(Grid, or_default(settings.grid, _GRIDS[plain]), "--grid")
     tile = or_default(settings.tile, spec.tile)
-    own = spec.reference_overlap if plain else spec.overlap
+    own = spec.reference_overlap if grid is Grid.REFERENCE else spec.overlap
     overlap = or_default(settings.overlap, own * tile // spec.tile)
     try:
-        return Tiling(tile, overlap, Grid.REFERENCE if plain else Grid.EVEN)
+        return Tiling(tile, overlap, grid)
     except ValueError as error:
         raise UsageError(f"--tile, --overlap: {error}") from error
 
@@ -143,8 +170,29 @@ def tiles_of(size: Size, factor: float, settings: UpscaleSettings, spec: ModelSp
     Raises:
         UsageError: tile and overlap do not fit each other.
     """
+    return tiles_in(model_size(size, factor, spec), tiling_of(settings, spec), spec)
+
+
+def tiles_in(work: Size, tiling: Tiling, spec: ModelSpec) -> list[Box]:
+    """The tiles of a picture at the size at which the model works on it."""
     from dit4sr_cli.tiles.grid import cover
 
-    work = model_size(size, factor, spec)
     width, height = (max(spec.min_cells, -(-s // MULTIPLE)) for s in (work.width, work.height))
-    return cover(width, height, tiling_of(settings, spec))
+    return cover(width, height, tiling)
+
+
+def passes_of(settings: UpscaleSettings, spec: ModelSpec) -> float:
+    """How often each tile goes through the transformer; what reuse saves is not foreseen."""
+    settings = with_preset(settings, spec)
+    steps = or_default(settings.steps, spec.steps)
+    shortcuts = shortcuts_of(settings, spec)
+    has_halves = spec.text and or_default(settings.guidance, spec.guidance) > 1
+    if shortcuts == NO_SHORTCUTS:
+        return steps * (1 + has_halves)
+    from dit4sr_cli.model.flow import sigmas
+
+    passes = 0.0
+    for step, sigma in enumerate(sigmas(steps, or_default(settings.shift, spec.shift))[:-1]):
+        size = 0.25 if step < shortcuts.coarse_steps(steps) else 1.0
+        passes += size * (2 if has_halves and shortcuts.guides(float(sigma)) else 1)
+    return passes

@@ -46,10 +46,11 @@ def upscale(
     """`upscale("a.jpg", "b.png", scale=2)`; settings are the fields of UpscaleSettings."""
     source = Path(path)
     plan.check_source(source)
+    upscale_settings = UpscaleSettings(**settings)
     request = Request(
         source=source,
-        upscale=UpscaleSettings(**settings),
-        model=plan.choose_weights(
+        upscale=upscale_settings,
+        model=plan.choose_model(
             ModelSettings(
                 model=model,
                 device=DeviceChoice(device),
@@ -57,7 +58,7 @@ def upscale(
                 t5=t5,
                 low_memory=low_memory,
             ),
-            settings.get("fidelity"),
+            upscale_settings,
         ),
         caption=caption or CaptionSettings(),
         output=OutputSettings(

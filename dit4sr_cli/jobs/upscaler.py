@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,11 +14,19 @@ from dit4sr_cli.captions.source import NO_CAPTION, Caption
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, OutOfMemoryError, UsageError
 from dit4sr_cli.core.settings import UpscaleSettings
-from dit4sr_cli.core.types import ColorFix, Size, StartPoint
+from dit4sr_cli.core.shortcuts import Shortcuts
+from dit4sr_cli.core.types import ColorFix, Grid, Size, StartPoint
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.jobs import whole
 from dit4sr_cli.jobs.record import Record
-from dit4sr_cli.jobs.sampling import dialled, model_size, or_default, output_size, sampling_of
+from dit4sr_cli.jobs.sampling import (
+    dialled,
+    model_size,
+    or_default,
+    output_size,
+    sampling_of,
+    tiles_in,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +87,7 @@ class Upscaler:
         Args:
             model: `auto`, `nano`, a name in the models folder, or a folder.
             device: `auto`, `cuda`, `mps` or `cpu`.
-            dtype: `fp32`, `fp16`, `bf16` or a torch dtype; None: what suits the device.
+            dtype: `fp32`, `fp16`, `bf16`, `fast` or a torch dtype; None: what suits the device.
             t5: False leaves out the largest of the text encoders.
             low_memory: hold one block of the transformer in memory at a time.
             plain: compute as it was published, a tile at a time; for comparison.
@@ -141,6 +149,7 @@ class Upscaler:
         overlap: int | None = None,
         fidelity: float | None = None,
         observe: events.Observer = events.ignore,
+        **more: Any,
     ) -> Result:
         """Enlarge and restore a picture.
 
@@ -162,6 +171,7 @@ class Upscaler:
             fidelity: 0, free, to 1, faithful: sets start and guidance where they are not given,
                 and holds the result to the picture.
             observe: hears of phases, tiles and warnings.
+            more: further fields of `core.settings.UpscaleSettings`: `preset`, `solver` and so on.
 
         Raises:
             UsageError: a setting makes no sense.
@@ -179,6 +189,7 @@ class Upscaler:
             tile=tile,
             overlap=overlap,
             fidelity=fidelity,
+            **more,
         )
         caption = NO_CAPTION if prompt is None else Caption(prompt, prompt_origin)
         [result] = self.upscale_many(
@@ -220,10 +231,9 @@ class Upscaler:
         plain = self.components.plain
         sampling = sampling_of(settings, self.spec, texts, suffix, plain=plain)
         self._warn_ignored(settings, observe)
-        count = _Counter(observe)
         sizes = model_size(size, factor, self.spec), wanted
         results, sampling = self._with_what_fits(
-            lambda sampling: enlarge(self.components, pictures, sizes, sampling, count),
+            lambda sampling: enlarge(self.components, pictures, sizes, sampling, observe),
             sampling,
             observe,
         )
@@ -235,7 +245,7 @@ class Upscaler:
         record = self._record(sampling, size, wanted)
         record = replace(
             record,
-            tiles=count.total // sampling.steps // len(pictures),
+            tiles=len(tiles_in(sizes[0], sampling.tiling, self.spec)),
             seconds=round((time.monotonic() - started) / len(pictures), 3),
         )
         return [
@@ -254,6 +264,9 @@ class Upscaler:
             color_fix=sampling.color_fix.value,
             tile=sampling.tiling.size,
             overlap=sampling.tiling.overlap,
+            grid=Grid(sampling.tiling.grid).value,
+            shift=sampling.shift,
+            **_plain_values(sampling.shortcuts),
             tiles=0,
             device=str(self.components.device),
             dtype=_name(self.components.dtype),
@@ -314,16 +327,8 @@ class Upscaler:
             observe(events.Warned(f"{self.name} reads no text: guidance changes nothing"))
 
 
-class _Counter:
-    """Passes events on, and remembers how many tiles there were."""
-
-    def __init__(self, observe: events.Observer) -> None:
-        self.observe, self.total = observe, 0
-
-    def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.PhaseStarted) and event.total:
-            self.total = event.total
-        self.observe(event)
+def _plain_values(shortcuts: Shortcuts) -> dict[str, Any]:
+    return {**asdict(shortcuts), "solver": shortcuts.solver.value}
 
 
 def _with_smaller_tiles(sampling: Sampling, spec: ModelSpec, observe: events.Observer) -> Sampling:
@@ -359,6 +364,6 @@ def _precision(dtype: str | torch.dtype | None) -> str:
     name = str(dtype).removeprefix("torch.")
     names = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
     name = names.get(name, name)
-    if name not in ("auto", *names.values()):
+    if name not in ("auto", "fast", *names.values()):
         raise ModelError(f"{dtype}: not a precision the models run in")
     return name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,45 @@ def start_latents(lr_latents: Tensor, noise: Tensor, sigma: float, start: str) -
 def guided(positive: Tensor, negative: Tensor, guidance: float) -> Tensor:
     """Classifier-free guidance."""
     return negative + guidance * (positive - negative)
+
+
+def clean_estimate(latents: Tensor, velocity: Tensor, sigma: float) -> Tensor:
+    """What the velocity says the latents are without their noise."""
+    return latents - sigma * velocity
+
+
+def dpm_step(
+    latents: Tensor,
+    clean: Tensor,
+    before: Tensor,
+    last: float | None,
+    sigma: float,
+    following: float,
+) -> Tensor:
+    """A step of DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2) for alpha = 1 - sigma.
+
+    At both ends of the schedule, where the log of the signal-to-noise ratio has no value, it is
+    of first order.
+
+    Args:
+        latents: at `sigma`.
+        clean: the estimate there.
+        before: the estimate of the step before, at `last`.
+        last: noise level of that step; None: there was none.
+        sigma: this noise level.
+        following: the next one.
+    """
+    if following == 0:
+        return clean
+    if last is not None and last < 1:
+        ratio = (_log_snr(sigma) - _log_snr(last)) / (_log_snr(following) - _log_snr(sigma))
+        clean = clean + (clean - before) / (2 * ratio)
+    kept = following / sigma
+    return kept * latents + ((1 - following) - kept * (1 - sigma)) * clean
+
+
+def _log_snr(sigma: float) -> float:
+    return math.log((1 - sigma) / sigma)
 
 
 def euler_step(latents: Tensor, velocity: Tensor, sigma: float, following: float) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -28,6 +29,41 @@ State: TypeAlias = Mapping[str, Tensor]
 ReadState: TypeAlias = Callable[[str], State]
 """The tensors whose names begin like this, without that beginning."""
 _EPS = 1e-6
+
+
+@dataclass(slots=True)
+class Reuse:
+    """What some tiles' blocks did at an earlier step, to be taken again while little changes.
+
+    The first block is always computed: how far its work moved says whether that of the others is
+    worth computing (first-block cache).
+
+    Args:
+        threshold: of that movement, relative to the work itself.
+        first: work of the first block when the others were last computed, [B, N, D].
+        others: what they added then, [B, N, D].
+        skipped: how many tiles were spared the other blocks.
+    """
+
+    threshold: float
+    first: Tensor | None = None
+    others: Tensor | None = None
+    skipped: int = 0
+
+    def stale(self, work: Tensor) -> Tensor:
+        """Which tiles have to be computed, [B]."""
+        if self.first is None:
+            return torch.ones(len(work), dtype=torch.bool, device=work.device)
+        moved = (work - self.first).abs().mean(dim=(1, 2))
+        return moved > self.threshold * self.first.abs().mean(dim=(1, 2))
+
+    def renew(self, stale: Tensor, work: Tensor, others: Tensor) -> None:
+        """Keep what was computed for stale tiles."""
+        if self.first is None or self.others is None:
+            self.first, self.others = work, others
+        else:
+            self.first[stale], self.others[stale] = work[stale], others
+        self.skipped += len(stale) - int(stale.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +179,7 @@ class Prepared(nn.Module):
         *,
         conditions: Conditions,
         step: int,
+        reuse: Reuse | None = None,
     ) -> Tensor:
         """Predict the velocity.
 
@@ -153,33 +190,79 @@ class Prepared(nn.Module):
             which: number of each tile's text, [B].
             conditions: of the run.
             step: number of the timestep.
+            reuse: of these tiles; approximate.
 
         Returns:
             The velocity n - x0, [B, C, H, W].
         """
         if self.config.preconditioning == "none":
-            return self._network(noisy_latents, lr_tokens, which, conditions, step)
+            return self._network(noisy_latents, lr_tokens, which, conditions, step, reuse)
         timestep = conditions.timesteps[step].expand(len(noisy_latents))
         x = self.preconditioner.filtered(noisy_latents, lr_latents, timestep)
-        output = self._network(x, lr_tokens, which, conditions, step)
+        output = self._network(x, lr_tokens, which, conditions, step, reuse)
         return self.preconditioner.velocity(output, noisy_latents, lr_latents, timestep)
 
     def _network(
-        self, x: Tensor, lr_tokens: Tensor, which: Tensor, conditions: Conditions, step: int
+        self,
+        x: Tensor,
+        lr_tokens: Tensor,
+        which: Tensor,
+        conditions: Conditions,
+        step: int,
+        reuse: Reuse | None,
     ) -> Tensor:
         patch = self.config.patch_size
         grid = (x.shape[-2] // patch, x.shape[-1] // patch)
         image = torch.stack([self._tokens(x), lr_tokens])
         text = conditions.text[which]
-        for block, (for_image, for_text) in zip(self.blocks, conditions.blocks, strict=True):
-            image, text = block(
-                image, text, _of_step(for_image, step, which), _of_step(for_text, step, which), grid
-            )
+        run = partial(self._run, which=which, conditions=conditions, step=step, grid=grid)
+        if reuse is None:
+            out = run(image, text, range(len(self.blocks)))[0][0]
+        else:
+            out = self._reusing(reuse, image, text, run)
         scale, shift = _of_step(conditions.final, step, which)
-        tokens = linear(_modulated(image[0], shift, scale), self.out_weight, self.out_bias)
+        tokens = linear(_modulated(out, shift, scale), self.out_weight, self.out_bias)
         (h, w), channels = grid, self.config.out_channels
         cells = tokens.view(-1, h, w, patch, patch, channels)
         return cells.permute(0, 5, 1, 3, 2, 4).reshape(-1, channels, h * patch, w * patch)
+
+    def _run(
+        self,
+        image: Tensor,
+        text: Tensor,
+        numbers: range,
+        *,
+        which: Tensor,
+        conditions: Conditions,
+        step: int,
+        grid: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        """Some of the blocks, one after the other; [X; L] is overwritten."""
+        for number in numbers:
+            for_image, for_text = (
+                _of_step(table, step, which) for table in conditions.blocks[number]
+            )
+            image, text = self.blocks[number](image, text, for_image, for_text, grid)
+        return image, text
+
+    def _reusing(
+        self, reuse: Reuse, image: Tensor, text: Tensor, run: Callable[..., tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """X [B, N, D] after all blocks, those after the first only where they are stale."""
+        before = image[0].clone()
+        image, text = run(image, text, range(1))
+        after = image[0].clone()
+        work = after - before
+        stale = reuse.stale(work)
+        if bool(stale.any()):
+            which: Tensor = run.keywords["which"]  # type: ignore[attr-defined]
+            rest = range(1, len(self.blocks))
+            made, _ = run(image[:, stale], text[stale], rest, which=which[stale])
+            reuse.renew(stale, work, made[0] - after[stale])
+        else:
+            reuse.skipped += len(stale)
+        assert reuse.others is not None
+        return after + reuse.others
 
     def _tokens(self, latents: Tensor) -> Tensor:
         weight = self.patch_weight

@@ -15,6 +15,7 @@ EPSILON = 1e-5
 WAVELET_LEVELS = 5
 WAVELET_REACH = 2**WAVELET_LEVELS - 1
 """Pixels around one that its low frequencies depend on."""
+_ROWS = 64
 
 Statistics: TypeAlias = tuple[Tensor, Tensor]
 """Mean and standard deviation of each channel, [3, 1, 1]."""
@@ -31,7 +32,8 @@ def matched(generated: Tensor, reference: Tensor, fix: ColorFix) -> Tensor:
 
 def adain(generated: Tensor, reference: Tensor) -> Tensor:
     """Give every channel the reference's mean and standard deviation."""
-    return adjusted(generated, _statistics(generated), _statistics(reference))
+    has, wanted = (statistics_of(image.split(_ROWS, dim=1)) for image in (generated, reference))
+    return adjusted(generated, has, wanted)
 
 
 def adjusted(image: Tensor, has: Statistics, wanted: Statistics) -> Tensor:
@@ -40,7 +42,10 @@ def adjusted(image: Tensor, has: Statistics, wanted: Statistics) -> Tensor:
 
 
 def statistics_of(parts: Iterable[Tensor]) -> Statistics:
-    """Of an image that comes in parts, summed in double precision."""
+    """Of an image on the CPU that comes in parts, summed in double precision.
+
+    One pixel has no unbiased variance; it then counts as none.
+    """
     count = 0
     sums, squares = (torch.zeros(3, dtype=torch.float64) for _ in range(2))
     for part in parts:
@@ -52,13 +57,6 @@ def statistics_of(parts: Iterable[Tensor]) -> Statistics:
     variance = (squares - count * mean.square()) / max(1, count - 1)
     std = (variance.clamp(min=0) + EPSILON).sqrt()
     return mean.float()[:, None, None], std.float()[:, None, None]
-
-
-def _statistics(image: Tensor) -> Statistics:
-    flat = image.flatten(1)
-    # One pixel has no unbiased variance; it then counts as none.
-    variance = flat.var(1) if flat.shape[1] > 1 else torch.zeros_like(flat[:, 0])
-    return flat.mean(1)[:, None, None], (variance + EPSILON).sqrt()[:, None, None]
 
 
 def wavelet(generated: Tensor, reference: Tensor) -> Tensor:

@@ -5,17 +5,21 @@ Shapes: N pictures, B boxes at once, C channels, H W latent grid, M text tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
-from dit4sr_cli.core.types import StartPoint
-from dit4sr_cli.model.flow import euler_step, sigmas, start_latents
+from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
+from dit4sr_cli.core.types import Box, Solver, StartPoint
+from dit4sr_cli.model.flow import clean_estimate, sigmas, start_latents
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.predictor import Network, Predictor
+from dit4sr_cli.pipeline.solver import Stepper
 from dit4sr_cli.tiles.blend import blended
 from dit4sr_cli.tiles.grid import Tiling, cover
 
@@ -38,6 +42,7 @@ def denoise(
     shift: float = 3.0,
     tiling: Tiling | None = None,
     batch: int = 1,
+    shortcuts: Shortcuts = NO_SHORTCUTS,
     observe: Observer = ignore,
 ) -> Tensor:
     """Sample the latents of restored pictures.
@@ -55,6 +60,7 @@ def denoise(
         tiling: how the latents are cut; None: 64 cells with an overlap of 24, evenly spread.
         batch: boxes that go through the transformer together, of all pictures; fewer do when
             memory is short.
+        shortcuts: to a result that is not quite the same.
         observe: hears of every finished tile.
 
     Returns:
@@ -67,35 +73,91 @@ def denoise(
     levels = sigmas(steps, shift).tolist()
     lr_latents = lr_latents.float()
     noise = noise.to(lr_latents).expand_as(lr_latents)
-    latents = start_latents(lr_latents, noise, levels[0], StartPoint(start).value)
-    boxes = cover(latents.shape[-1], latents.shape[-2], tiling)
-    pictures = len(latents)
-    observe(PhaseStarted("sampling", total=steps * len(boxes) * pictures))
-    velocity = torch.empty_like(latents)
-    predict_velocity = Predictor(
-        transformer,
-        boxes[0],
-        levels=levels[:-1],
-        positive=positive,
-        negative=negative,
-        guidance=guidance,
-        device=latents.device,
+    coarse = shortcuts.coarse_steps(steps) if _can_be_halved(lr_latents) else 0
+    small = _halved(lr_latents) if coarse else lr_latents
+    run = _Run(
+        Predictor(
+            transformer,
+            _boxes(lr_latents, tiling)[0],
+            levels=levels[:-1],
+            positive=positive,
+            negative=negative,
+            guidance=guidance,
+            device=lr_latents.device,
+            shortcuts=shortcuts,
+        ),
+        levels,
+        tiling,
+        batch,
+        shortcuts.solver,
+        observe,
     )
-    finished = 0
+    run.announce([(small, coarse), (lr_latents, steps - coarse)])
+    begin = StartPoint(start).value
+    if not coarse:
+        latents = start_latents(lr_latents, noise, levels[0], begin)
+        return run.integrate(latents, lr_latents, range(steps))[0]
+    # The mean of four cells has half their deviation.
+    latents = start_latents(small, _halved(noise) * 2, levels[0], begin)
+    _, clean = run.integrate(latents, small, range(coarse))
+    clean = interpolate(clean, size=lr_latents.shape[-2:], mode="bicubic")
+    latents = start_latents(clean, noise, levels[coarse], StartPoint.LR.value)
+    return run.integrate(latents, lr_latents, range(coarse, steps))[0]
 
-    def advance(count: int) -> None:
-        nonlocal finished
-        finished += count * pictures
-        observe(Advanced(finished))
 
-    for step, (sigma, following) in enumerate(pairwise(levels)):
-        predict = partial(predict_velocity, latents=latents, lr_latents=lr_latents, step=step)
-        blended(predict, boxes, velocity, tiling=tiling, batch=batch, after=advance)
-        latents = euler_step(latents, velocity, sigma, following)
-        # Asking makes the device wait, so not every step: what overflows does so at once.
-        if step in (0, steps - 1):
-            check_finite(latents)
-    return latents
+@dataclass(slots=True)
+class _Run:
+    """What all steps of a run have in common, at any resolution."""
+
+    predictor: Predictor
+    levels: Sequence[float]
+    tiling: Tiling
+    batch: int
+    solver: Solver
+    observe: Observer
+    finished: int = 0
+
+    def announce(self, parts: Sequence[tuple[Tensor, int]]) -> None:
+        """Say how many tiles there will be, of latents and so many steps each."""
+        total = sum(
+            len(_boxes(latents, self.tiling)) * len(latents) * steps for latents, steps in parts
+        )
+        self.observe(PhaseStarted("sampling", total=total))
+
+    def integrate(self, latents: Tensor, lr: Tensor, steps: range) -> tuple[Tensor, Tensor]:
+        """Take some steps; the latents after them, and the last estimate of clean ones."""
+        boxes = _boxes(latents, self.tiling)
+        stepper = Stepper(self.solver, self.levels, lambda: torch.zeros_like(latents))
+        velocity, clean = torch.empty_like(latents), latents
+        self.predictor.forget_tiles()
+        for step in steps:
+            predict = partial(self.predictor, latents=latents, lr_latents=lr, step=step)
+            after = partial(self._advance, pictures=len(latents))
+            blended(predict, boxes, velocity, tiling=self.tiling, batch=self.batch, after=after)
+            if step == steps[-1]:
+                clean = clean_estimate(latents, velocity, self.levels[step])
+            latents = stepper.advance(latents, velocity, step)
+            # Asking makes the device wait, so not every step: what overflows does so at once.
+            if step in (steps[0], steps[-1]):
+                check_finite(latents)
+        return latents, clean
+
+    def _advance(self, count: int, pictures: int) -> None:
+        self.finished += count * pictures
+        self.observe(Advanced(self.finished))
+
+
+def _boxes(latents: Tensor, tiling: Tiling) -> list[Box]:
+    return cover(latents.shape[-1], latents.shape[-2], tiling)
+
+
+def _can_be_halved(latents: Tensor) -> bool:
+    """Whether half of it is whole tokens, which may be two cells wide."""
+    return all(side % 4 == 0 for side in latents.shape[-2:])
+
+
+def _halved(latents: Tensor) -> Tensor:
+    return avg_pool2d(latents, 2)
 
 
 def check_finite(latents: Tensor) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.model import kernels
 
 _DTYPES = {
     Precision.FP32: torch.float32,
@@ -63,12 +64,16 @@ def pick_device(choice: DeviceChoice | str = DeviceChoice.AUTO) -> torch.device:
 
 
 def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
-    """The transformer's type; `auto`: float32 on the CPU, bfloat16 or float16 elsewhere."""
+    """The transformer's type; `auto`: float32 on the CPU, bfloat16 or float16 elsewhere.
+
+    `fast` is `auto`, but for CPUs that multiply matrices of bfloat16 faster.
+    """
     precision = Precision(precision)
-    if precision is not Precision.AUTO:
+    if precision in _DTYPES:
         return _DTYPES[precision]
     if device.type == "cpu":
-        return torch.float32
+        is_wanted = precision is Precision.FAST and kernels.has_fast_bfloat16()
+        return torch.bfloat16 if is_wanted else torch.float32
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float16
 
 

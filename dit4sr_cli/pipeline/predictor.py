@@ -11,10 +11,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
 from dit4sr_cli.core.types import Box
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, guided
-from dit4sr_cli.model.prepared import Prepared
+from dit4sr_cli.model.prepared import Prepared, Reuse
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.device import limits_of
@@ -24,6 +25,8 @@ from dit4sr_cli.tiles.blend import cut
 Network: TypeAlias = MMDiTControl | Prepared
 REMEMBERED_BYTES = 1 << 29
 """LR tokens that are kept from step to step."""
+REUSED_BYTES = 1 << 32
+"""Work of blocks that is kept to be taken again; tiles beyond that are computed."""
 
 
 class Predictor:
@@ -39,6 +42,7 @@ class Predictor:
         negative: Conditioning | None,
         guidance: float,
         device: torch.device,
+        shortcuts: Shortcuts = NO_SHORTCUTS,
     ) -> None:
         """Get ready for a run.
 
@@ -50,19 +54,22 @@ class Predictor:
             negative: what guidance leads away from; needed if guidance is above 1.
             guidance: classifier-free guidance; 1 or less skips the negative half.
             device: of the network.
+            shortcuts: to a result that is not quite the same.
         """
         if guidance > 1 and negative is None:
             raise ValueError("guidance above 1 needs a negative conditioning")
         self._network, self._guidance, self._device = network, guidance, device
-        self._levels = levels
+        self._levels, self._shortcuts = levels, shortcuts
         self._halves = [positive.to(device)]
         if guidance > 1 and negative is not None:
             self._halves.append(negative.to(device))
         largest = _largest_batch(network.config, _tokens(network.config, tile, positive), device)
-        self._fitting = Fitting(network, device, largest=largest)
+        # What is kept for a batch of tiles fits no part of it: with reuse, batches stay whole.
+        self._fitting = network if shortcuts.reuse else Fitting(network, device, largest=largest)
         self._lr_tokens: dict[tuple[Box, ...], Tensor] = {}
-        self._whiches: dict[int, Tensor] = {}
-        self._room = REMEMBERED_BYTES if len(levels) > 1 else 0
+        self._whiches: dict[tuple[int, int], Tensor] = {}
+        self._reuses: dict[tuple[tuple[Box, ...], int], Reuse] = {}
+        self.forget_tiles()
         if isinstance(network, Prepared):
             self._conditions = network.conditions(
                 torch.tensor(levels) * TRAIN_TIMESTEPS,
@@ -78,20 +85,21 @@ class Predictor:
             torch.cat([cut(x, box) for box in boxes]).contiguous().to(self._device)
             for x in (latents, lr_latents)
         )
-        parts, pictures = len(self._halves), len(latents)
+        halves = self._halves if self._shortcuts.guides(self._levels[step]) else self._halves[:1]
+        parts, pictures = len(halves), len(latents)
         twice = noisy.repeat(parts, 1, 1, 1), lr.repeat(parts, 1, 1, 1)
         if isinstance(self._network, Prepared):
+            lr_tokens = self._embedded(boxes, lr)
             velocity = self._fitting(
                 *twice,
-                self._embedded(boxes, lr).repeat(parts, 1, 1),
-                self._which(len(boxes), pictures),
+                lr_tokens.repeat(parts, 1, 1),
+                self._which(len(boxes), pictures, parts),
                 conditions=self._conditions,
                 step=step,
+                **self._reuse(boxes, parts, lr_tokens),
             )
         else:
-            text = Conditioning.joined(
-                [half.of_tiles(len(boxes), pictures) for half in self._halves]
-            )
+            text = Conditioning.joined([half.of_tiles(len(boxes), pictures) for half in halves])
             sigma = self._levels[step] * TRAIN_TIMESTEPS
             timestep = torch.full((len(noisy) * parts,), sigma, device=self._device)
             velocity = self._fitting(
@@ -102,6 +110,13 @@ class Predictor:
             return velocity
         for_prompt, against = velocity.chunk(2)
         return guided(for_prompt, against, self._guidance)
+
+    def forget_tiles(self) -> None:
+        """Begin with other latents: what was kept of tiles is of no use for theirs."""
+        self._lr_tokens.clear()
+        self._reuses.clear()
+        self._room = REMEMBERED_BYTES if len(self._levels) > 1 else 0
+        self._reused_room = REUSED_BYTES
 
     def _embedded(self, boxes: Sequence[Box], lr: Tensor) -> Tensor:
         """LR tokens of tiles: the same in all steps, so they are kept while there is room."""
@@ -115,16 +130,29 @@ class Predictor:
             self._lr_tokens[key] = tokens
         return self._lr_tokens[key]
 
-    def _which(self, boxes: int, pictures: int) -> Tensor:
+    def _reuse(self, boxes: Sequence[Box], parts: int, lr_tokens: Tensor) -> dict[str, Reuse]:
+        """What these tiles may take from the step before."""
+        if not self._shortcuts.reuse:
+            return {}
+        key = tuple(boxes), parts
+        if key not in self._reuses:
+            self._reused_room -= 2 * parts * lr_tokens.nbytes
+            if self._reused_room < 0:
+                return {}
+            self._reuses[key] = Reuse(self._shortcuts.reuse)
+        return {"reuse": self._reuses[key]}
+
+    def _which(self, boxes: int, pictures: int, parts: int) -> Tensor:
         """Number of each tile's text: all pictures of the first box first; then the other half."""
-        if boxes in self._whiches:  # sent to the device once
-            return self._whiches[boxes]
+        key = boxes, parts
+        if key in self._whiches:  # sent to the device once
+            return self._whiches[key]
         numbers, first = [], 0
-        for half in self._halves:
+        for half in self._halves[:parts]:
             texts = len(half.prompt_embeds)
             numbers += [first + picture % texts for picture in range(pictures)] * boxes
             first += texts
-        return self._whiches.setdefault(boxes, torch.tensor(numbers).to(self._device))
+        return self._whiches.setdefault(key, torch.tensor(numbers).to(self._device))
 
 
 def _tokens(config: TransformerConfig, box: Box, text: Conditioning) -> int:

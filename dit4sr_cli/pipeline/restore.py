@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dit4sr_cli.core.events import Observer, PhaseStarted, ignore
+from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
 from dit4sr_cli.core.types import Box, ColorFix, StartPoint
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import color, latents
@@ -42,6 +43,8 @@ class Sampling:
     start: StartPoint
     color_fix: ColorFix
     tiling: Tiling
+    shift: float
+    shortcuts: Shortcuts = NO_SHORTCUTS
 
 
 @torch.inference_mode()
@@ -83,9 +86,10 @@ def restore(
             steps=sampling.steps,
             guidance=sampling.guidance,
             start=sampling.start,
-            shift=components.spec.shift,
+            shift=sampling.shift,
             tiling=sampling.tiling,
             batch=max(1, batch_size(components, sampling) // len(lr)),
+            shortcuts=sampling.shortcuts,
             observe=observe,
         )
     del lr, noise

@@ -10,17 +10,17 @@ Shapes: C latent channels, H W pixels, h w latent cells.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
+from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, Warned, ignore
+from dit4sr_cli.core.shortcuts import Shortcuts
 from dit4sr_cli.core.types import Box, ColorFix, Size
-from dit4sr_cli.model.flow import euler_step, sigmas, start_latents
+from dit4sr_cli.model.flow import sigmas, start_latents
 from dit4sr_cli.pipeline import color, latents
 from dit4sr_cli.pipeline.components import Components
 from dit4sr_cli.pipeline.conditioning import Conditioning
@@ -28,6 +28,7 @@ from dit4sr_cli.pipeline.denoise import check_finite
 from dit4sr_cli.pipeline.noise import CELL, position_noise
 from dit4sr_cli.pipeline.predictor import Network, Predictor
 from dit4sr_cli.pipeline.restore import Sampling, batch_size, codec_window, encode_text
+from dit4sr_cli.pipeline.solver import Stepper
 from dit4sr_cli.tiles.blend import blended_rows
 from dit4sr_cli.tiles.grid import cover
 
@@ -129,7 +130,8 @@ def _sample(
     height, width = lr.shape[-2:]
     boxes = cover(width, height, sampling.tiling)
     observe(PhaseStarted("sampling", total=sampling.steps * len(boxes)))
-    levels = sigmas(sampling.steps, components.spec.shift).tolist()
+    levels = sigmas(sampling.steps, sampling.shift).tolist()
+    shortcuts = _affordable(sampling.shortcuts, observe)
     x = _start(lr, levels[0], sampling, store)
     predict = Predictor(
         transformer,
@@ -139,7 +141,9 @@ def _sample(
         negative=texts[1],
         guidance=sampling.guidance,
         device=components.device,
+        shortcuts=shortcuts,
     )
+    stepper = Stepper(shortcuts.solver, levels, lambda: store.zeros(lr.shape[1], height, width))
     finished = 0
 
     def advance(count: int) -> None:
@@ -147,7 +151,7 @@ def _sample(
         finished += count
         observe(Advanced(finished))
 
-    for step, (sigma, following) in enumerate(pairwise(levels)):
+    for step in range(sampling.steps):
         for top, velocity in blended_rows(
             partial(predict, latents=x, lr_latents=lr, step=step),
             boxes,
@@ -156,12 +160,20 @@ def _sample(
             batch=batch_size(components, sampling),
             after=advance,
         ):
-            rows = x[0, :, top : top + velocity.shape[1]]
-            rows.copy_(euler_step(rows, velocity.to(rows.device), sigma, following))
+            place = slice(top, top + velocity.shape[1])
+            rows = x[0, :, place]
+            rows.copy_(stepper.advance(rows, velocity.to(rows.device), step, place))
             if step in (0, sampling.steps - 1):
                 check_finite(rows)
             store.rest()
     return x
+
+
+def _affordable(shortcuts: Shortcuts, observe: Observer) -> Shortcuts:
+    """Those that keep nothing in memory that is as large as the picture."""
+    if shortcuts.reuse or shortcuts.coarse:
+        observe(Warned("a picture this large is sampled without --reuse and --coarse"))
+    return replace(shortcuts, reuse=0.0, coarse=0.0)
 
 
 def _start(lr: Tensor, sigma: float, sampling: Sampling, store: Store) -> Tensor:

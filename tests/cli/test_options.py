@@ -24,7 +24,12 @@ SAMPLING = {
     "--device",
     "--dtype",
 }
+SHORTCUTS = {
+    *("--grid", "--shift", "--solver", "--guidance-from", "--guidance-to", "--reuse", "--coarse")
+}
 PICTURE = {
+    "--preset",
+    *SHORTCUTS,
     "--scale",
     "--long-edge",
     "--prompt",
@@ -74,6 +79,7 @@ FLAGS = {
     - {
         *("-s", "--seed", "--color-fix", "--suffix", "--negative-prompt", "--no-t5"),
         *("--low-memory", "--start", "--quality", "--sidecar", "--no-record", "--fidelity"),
+        *SHORTCUTS,
     },
     ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
     ("info",): TALK,
@@ -105,7 +111,7 @@ FLAGS = {
     },
     ("bench",): TALK
     | (SAMPLING - {"-s", "--seed", "--color-fix"})
-    | {"--size", "--runs", "--compare", "--versus", "--random-weights"},
+    | {"--size", "--runs", "--preset", "--compare", "--versus", "--random-weights"},
     ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
     ("data",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},

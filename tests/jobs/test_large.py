@@ -97,7 +97,9 @@ def _assert_same(source, tmp_path, **options):
 def cheap(monkeypatch):
     """A transformer that does next to nothing, where it is not what is asked about."""
     with NANO.components.transformer.in_use() as transformer:
-        monkeypatch.setattr(transformer, "forward", lambda noisy, lr, *rest: noisy - 0.9 * lr)
+        monkeypatch.setattr(
+            transformer, "forward", lambda noisy, lr, *rest, **same: noisy - 0.9 * lr
+        )
 
 
 SIZES = [(37, 53), (8, 6), (30, 30), (150, 9), (7, 160), (1, 1), (64, 48)]

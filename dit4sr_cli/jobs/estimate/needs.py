@@ -10,7 +10,7 @@ from dit4sr_cli.imaging import formats
 from dit4sr_cli.imaging.header import Header, read_header
 from dit4sr_cli.jobs.estimate.records import FileEstimate
 from dit4sr_cli.jobs.plan import check_source
-from dit4sr_cli.jobs.sampling import or_default, output_size, tiles_of
+from dit4sr_cli.jobs.sampling import output_size, passes_of, tiles_of
 
 if TYPE_CHECKING:
     from dit4sr_cli.weights.spec import ModelSpec
@@ -57,10 +57,8 @@ def needs_of(
     formats.check_size(format, size.width, size.height)
     pages = header.pages if formats.can_hold_pages(format) else 1
     boxes = tiles_of(header.size, factor, upscale, spec)
-    steps = upscale.steps or spec.steps
-    guidance = or_default(upscale.guidance, spec.guidance)
-    passes = steps * (2 if spec.text and guidance > 1 else 1)
-    cells = pages * passes * sum(box.width * box.height for box in boxes)
+    passes = passes_of(upscale, spec)
+    cells = round(pages * passes * sum(box.width * box.height for box in boxes))
     return FileEstimate(
         source=source,
         target=target,
