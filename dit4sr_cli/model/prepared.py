@@ -11,59 +11,20 @@ D width, h heads of d, S steps, P conditionings. X and L are one tensor [2, B, N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, layer_norm, linear, rms_norm, silu
+from torch.nn.functional import conv2d, linear, silu
 
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.embed import TimeTextEmbed
-from dit4sr_cli.model.kernels import attention, gelu_
+from dit4sr_cli.model.folding import ReadState, below, keep
 from dit4sr_cli.model.precondition import ResidualPreconditioner
-
-State: TypeAlias = Mapping[str, Tensor]
-ReadState: TypeAlias = Callable[[str], State]
-"""The tensors whose names begin like this, without that beginning."""
-_EPS = 1e-6
-
-
-@dataclass(slots=True)
-class Reuse:
-    """What some tiles' blocks did at an earlier step, to be taken again while little changes.
-
-    The first block is always computed: how far its work moved says whether that of the others is
-    worth computing (first-block cache).
-
-    Args:
-        threshold: of that movement, relative to the work itself.
-        first: work of the first block when the others were last computed, [B, N, D].
-        others: what they added then, [B, N, D].
-        skipped: how many tiles were spared the other blocks.
-    """
-
-    threshold: float
-    first: Tensor | None = None
-    others: Tensor | None = None
-    skipped: int = 0
-
-    def stale(self, work: Tensor) -> Tensor:
-        """Which tiles have to be computed, [B]."""
-        if self.first is None:
-            return torch.ones(len(work), dtype=torch.bool, device=work.device)
-        moved = (work - self.first).abs().mean(dim=(1, 2))
-        return moved > self.threshold * self.first.abs().mean(dim=(1, 2))
-
-    def renew(self, stale: Tensor, work: Tensor, others: Tensor) -> None:
-        """Keep what was computed for stale tiles."""
-        if self.first is None or self.others is None:
-            self.first, self.others = work, others
-        else:
-            self.first[stale], self.others[stale] = work[stale], others
-        self.skipped += len(stale) - int(stale.sum())
+from dit4sr_cli.model.prepared_block import PreparedBlock, modulated
+from dit4sr_cli.model.reuse import Reuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +64,8 @@ class Prepared(nn.Module):
         self.config = config
         self._state = state
         self._positions: dict[tuple[int, int], Tensor] = {}
-        _keep(self, "patch", state("pos_embed.proj."))
-        _keep(self, "out", state("proj_out."))
+        keep(self, "patch", state("pos_embed.proj."))
+        keep(self, "out", state("proj_out."))
         last = config.num_layers - 1
         self.blocks = nn.ModuleList(
             PreparedBlock(config, state(f"transformer_blocks.{i}."), is_last=i == last)
@@ -120,10 +81,7 @@ class Prepared(nn.Module):
     def of(cls, module: nn.Module, config: TransformerConfig) -> Prepared:
         """What a loaded `MMDiTControl` computes."""
         state = module.state_dict()
-        return cls(
-            config,
-            lambda start: _below(state, start),
-        )
+        return cls(config, lambda start: below(state, start))
 
     def conditions(self, timesteps: Tensor, prompt_embeds: Tensor, pooled: Tensor) -> Conditions:
         """Compute what all tiles and pictures of a run have in common.
@@ -221,7 +179,7 @@ class Prepared(nn.Module):
         else:
             out = self._reusing(reuse, image, text, run)
         scale, shift = _of_step(conditions.final, step, which)
-        tokens = linear(_modulated(out, shift, scale), self.out_weight, self.out_bias)
+        tokens = linear(modulated(out, shift, scale), self.out_weight, self.out_bias)
         (h, w), channels = grid, self.config.out_channels
         cells = tokens.view(-1, h, w, patch, patch, channels)
         return cells.permute(0, 5, 1, 3, 2, 4).reshape(-1, channels, h * patch, w * patch)
@@ -283,175 +241,6 @@ class Prepared(nn.Module):
         return self._positions[h, w].to(self.patch_weight.device)
 
 
-class PreparedBlock(nn.Module):
-    """One block: see `Block`."""
-
-    def __init__(self, config: TransformerConfig, state: State, *, is_last: bool) -> None:
-        super().__init__()
-        self.is_last = is_last
-        self.attn = PreparedAttention(
-            config, _below(state, "attn."), has_text=True, text_asks=not is_last
-        )
-        self.attn2 = None
-        if "attn2.to_q.weight" in state:
-            self.attn2 = PreparedAttention(config, _below(state, "attn2."), has_text=False)
-        self.ff = PreparedFeedForward(config, _below(state, "ff."))
-        self.ff_context = None
-        if not is_last:
-            self.ff_context = PreparedFeedForward(config, _below(state, "ff_context."))
-
-    def forward(
-        self,
-        image: Tensor,
-        text: Tensor,
-        for_image: tuple[Tensor, ...],
-        for_text: tuple[Tensor, ...],
-        grid: tuple[int, int],
-    ) -> tuple[Tensor, Tensor]:
-        """Map [X; L] [2, B, N, D], which is overwritten, and text [B, M, D]; at the end only X."""
-        shift, scale, gate, ff_shift, ff_scale, ff_gate, *second = for_image
-        normed = layer_norm(image, image.shape[-1:], eps=_EPS)
-        if self.is_last:
-            text_scale, text_shift = for_text
-        else:
-            text_shift, text_scale, text_gate, *text_ff = for_text
-        attended, text_attended = self.attn(
-            torch.addcmul(shift, normed, scale), _modulated(text, text_shift, text_scale)
-        )
-        _add_gated(image, gate, attended)
-        if self.attn2 is not None:
-            shift, scale, gate = second
-            _add_gated(image, gate, self.attn2(torch.addcmul(shift, normed, scale), None)[0])
-        fed = self.ff.inject(_modulated(image, ff_shift, ff_scale), grid, need_lr=not self.is_last)
-        if self.is_last:
-            return image[:1].addcmul_(ff_gate, fed), text
-        image.addcmul_(ff_gate, fed)
-        assert self.ff_context is not None and text_attended is not None
-        text = torch.addcmul(text, text_gate, text_attended)
-        shift, scale, gate = text_ff
-        return image, text.addcmul_(gate, self.ff_context(_modulated(text, shift, scale)))
-
-
-class PreparedAttention(nn.Module):
-    """Joint attention: see `JointAttention`."""
-
-    def __init__(
-        self, config: TransformerConfig, state: State, *, has_text: bool, text_asks: bool = True
-    ) -> None:
-        super().__init__()
-        self.config, self.has_text, self.text_asks = config, has_text, text_asks
-        self.uses_own_key = config.wiring == "r1"
-        _keep(self, "image", _stacked(state, "to_q", "to_k", "to_v"))
-        control = "qkv" if self.uses_own_key else "qv"
-        _keep(self, "lr", _joined([_folded(state, name) for name in control]))
-        if has_text:
-            added = "qkv" if text_asks else "kv"
-            _keep(self, "text", _stacked(state, *(f"add_{name}_proj" for name in added)))
-        _keep(self, "image_out", _below(state, "to_out.0."))
-        _keep(self, "lr_out", _below(state, "to_out_control."))
-        if has_text and text_asks:
-            _keep(self, "text_out", _below(state, "to_add_out."))
-        for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
-            if config.qk_norm and (has_text or "added" not in name):
-                self.register_buffer(name, state[f"{name}.weight"].clone())
-
-    def forward(
-        self, image: Tensor, text: Tensor | None
-    ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
-        """Attend, from modulated [X; L] [2, B, N, D] and text [B, M, D]; X, L and text come out."""
-        x, lr = image
-        tokens = x.shape[1]
-        qx, kx, vx = self._heads(x, "image", 3)
-        qx, kx = self._normed(qx, "norm_q"), self._normed(kx, "norm_k")
-        if self.uses_own_key:
-            ql, kl, vl = self._heads(lr, "lr", 3)
-        else:
-            (ql, vl), kl = self._heads(lr, "lr", 2), kx
-        ql, kl = self._normed(ql, "norm_q"), self._normed(kl, "norm_k")
-        text_qkv = None if text is None else self._text(text)
-        x_out, lr_out, text_out = self._attend((qx, kx, vx), (ql, kl, vl), text_qkv, tokens)
-        if self.config.lr_residual:
-            lr_out = lr_out + lr
-        out = self._linear(x_out, "image_out"), self._linear(lr_out, "lr_out")
-        return out, None if text_out is None else self._linear(text_out, "text_out")
-
-    def _attend(
-        self,
-        x: tuple[Tensor, ...],
-        lr: tuple[Tensor, ...],
-        text: tuple[Tensor, ...] | None,
-        tokens: int,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        if self.config.control_attention == "separate":
-            main, lr_out = _attention(_join(x, text)), _attention(_join(lr))
-            x_out, rest = main[:, :tokens], main[:, tokens:]
-        else:
-            out = _attention(_join(x, lr, text))
-            x_out, lr_out = out[:, :tokens], out[:, tokens : 2 * tokens]
-            rest = out[:, 2 * tokens :]
-        return x_out, lr_out, rest if text is not None and self.text_asks else None
-
-    def _text(self, text: Tensor) -> tuple[Tensor, ...]:
-        if self.text_asks:
-            q, k, v = self._heads(text, "text", 3)
-            return self._normed(q, "norm_added_q"), self._normed(k, "norm_added_k"), v
-        k, v = self._heads(text, "text", 2)
-        return k[:, :0], self._normed(k, "norm_added_k"), v
-
-    def _heads(self, x: Tensor, name: str, count: int) -> tuple[Tensor, ...]:
-        """[B, N, D] to so many of [B, N, h, d]."""
-        flat = self._linear(x, name)
-        return flat.unflatten(-1, (count, -1, self.config.attention_head_dim)).unbind(2)
-
-    def _normed(self, x: Tensor, name: str) -> Tensor:
-        weight = getattr(self, name, None)
-        return x if weight is None else rms_norm(x, x.shape[-1:], weight, _EPS)
-
-    def _linear(self, x: Tensor, name: str) -> Tensor:
-        return linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-
-
-class PreparedFeedForward(nn.Module):
-    """Feed-forward with LR injection, whose strength is part of its weights: see `FeedForward`."""
-
-    up_weight: Tensor
-    up_bias: Tensor
-    down_weight: Tensor
-    down_bias: Tensor
-    control_conv_weight: Tensor
-    control_conv_bias: Tensor
-    control_linear_weight: Tensor
-    control_linear_bias: Tensor
-
-    def __init__(self, config: TransformerConfig, state: State) -> None:
-        super().__init__()
-        _keep(self, "up", _below(state, "net.0.proj."))
-        _keep(self, "down", _below(state, "net.2."))
-        for name in ("control_conv", "control_linear"):
-            if f"{name}.weight" in state:
-                values = _below(state, f"{name}.")
-                _keep(self, name, {k: v * config.injection_scale for k, v in values.items()})
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Feed text [B, M, D] forward."""
-        hidden = gelu_(linear(x, self.up_weight, self.up_bias))
-        return linear(hidden, self.down_weight, self.down_bias)
-
-    def inject(self, image: Tensor, grid: tuple[int, int], *, need_lr: bool) -> Tensor:
-        """Feed [X; L] [2, B, N, D] forward; only X [1, B, N, D] comes back without `need_lr`."""
-        hidden = gelu_(linear(image, self.up_weight, self.up_bias))
-        x, lr = hidden
-        if hasattr(self, "control_conv_weight"):
-            # A view: tokens are pixels, and channels come last.
-            plane = lr.unflatten(1, grid).permute(0, 3, 1, 2)
-            weight, bias = self.control_conv_weight, self.control_conv_bias
-            injected = conv2d(plane, weight, bias, padding=1, groups=len(weight))
-            x += injected.permute(0, 2, 3, 1).flatten(1, 2)
-        elif hasattr(self, "control_linear_weight"):
-            x += linear(lr, self.control_linear_weight, self.control_linear_bias)
-        return linear(hidden if need_lr else hidden[:1], self.down_weight, self.down_bias)
-
-
 def _scales(config: TransformerConfig, block: int) -> tuple[int, ...]:
     """Which of a block's modulations are scales."""
     return (1, 4, 7) if block in config.dual_attention_layers else (1, 4)
@@ -461,54 +250,3 @@ def _of_step(table: Tensor, step: int, which: Tensor) -> tuple[Tensor, ...]:
     """Modulations [S, P, K, D] of one step: K tensors [B, 1, D], or [1, 1, D] of the only text."""
     now = table[step]
     return (now if len(now) == 1 else now[which]).unsqueeze(2).unbind(1)
-
-
-def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    return layer_norm(x, x.shape[-1:], eps=_EPS).mul_(scale).add_(shift)
-
-
-def _add_gated(image: Tensor, gate: Tensor, streams: tuple[Tensor, Tensor]) -> None:
-    for old, new in zip(image, streams, strict=True):
-        old.addcmul_(gate, new)
-
-
-def _join(*streams: tuple[Tensor, ...] | None) -> list[Tensor]:
-    present = [stream for stream in streams if stream is not None]
-    return [torch.cat(parts, dim=1) for parts in zip(*present, strict=True)]
-
-
-def _attention(qkv: list[Tensor]) -> Tensor:
-    """Heads [B, N, h, d] to [B, N, D]."""
-    return attention(*(part.transpose(1, 2) for part in qkv)).transpose(1, 2).flatten(2)
-
-
-def _below(state: State, start: str) -> dict[str, Tensor]:
-    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-
-
-def _stacked(state: State, *names: str) -> State:
-    """Linears that read the same, as one."""
-    return _joined([_below(state, f"{name}.") for name in names])
-
-
-def _joined(linears: list[dict[str, Tensor]]) -> State:
-    return {part: torch.cat([one[part] for one in linears]) for part in ("weight", "bias")}
-
-
-def _folded(state: State, name: str) -> dict[str, Tensor]:
-    """The control projection and the one before it, as one linear."""
-    dtype = state[f"to_{name}.weight"].dtype
-    inner = {k: v.float() for k, v in _below(state, f"to_{name}.").items()}
-    outer = {k: v.float() for k, v in _below(state, f"to_{name}_control.").items()}
-    weight = outer["weight"] @ inner["weight"]
-    bias = outer["weight"] @ inner["bias"] + outer["bias"]
-    return {"weight": weight.to(dtype), "bias": bias.to(dtype)}
-
-
-def _keep(module: nn.Module, name: str, values: State) -> None:
-    """Weight and bias as buffers of a module; what depthwise convolutions read, channels last."""
-    for part in ("weight", "bias"):
-        value = values[part]
-        if value.dim() == 4:
-            value = value.contiguous(memory_format=torch.channels_last)
-        module.register_buffer(f"{name}_{part}", value)

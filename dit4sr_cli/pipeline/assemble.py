@@ -74,6 +74,8 @@ def assemble(
     """
     target = pick_device(device)
     dtype = pick_dtype(precision, target)
+    if target.type == "cpu":
+        memory.keep_pages()
     folder = found.folder / "transformer"
     config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
     skeleton = Transformer.skeleton(folder, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 from collections.abc import Callable
@@ -10,7 +11,26 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+KEPT_TENSOR = 128 << 20
+"""Bytes: larger tensors go back to the system when they are freed."""
+KEPT_IN_ALL = 256 << 20
+"""Bytes that are kept when nothing uses them."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "invalid buffer size")
+
+
+def keep_pages() -> None:
+    """Have the C library keep freed memory for the next tensor of its size.
+
+    glibc gives large ones back to the system at once, which then has to clear the same pages again
+    for each intermediate result: a sixth of the time of a small network. Elsewhere nothing happens.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # macOS and musl have none, Windows no such name
+        return
+    mallopt(_M_MMAP_THRESHOLD, KEPT_TENSOR)
+    mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL)
 
 
 def free_bytes(device: torch.device) -> int | None:

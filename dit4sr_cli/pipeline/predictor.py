@@ -15,7 +15,8 @@ from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
 from dit4sr_cli.core.types import Box
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, guided
-from dit4sr_cli.model.prepared import Prepared, Reuse
+from dit4sr_cli.model.prepared import Prepared
+from dit4sr_cli.model.reuse import Reuse
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.device import limits_of
