@@ -109,40 +109,13 @@ def batch(
     json: options.Json = False,
 ) -> int:
     """Enlarge many pictures; the same command again goes on where it was ended."""
+    given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.batch import Request
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    settings = upscale_settings(
-        scale=scale,
-        long_edge=long_edge,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        start=start,
-        color_fix=color_fix,
-        tile=tile,
-        overlap=overlap,
-        fidelity=fidelity,
-        grid=grid,
-        preset=preset,
-        shift=shift,
-        solver=solver,
-        guidance_from=guidance_from,
-        guidance_to=guidance_to,
-        reuse=reuse,
-        coarse=coarse,
-    )
-    captions = caption_settings(
-        prompt=prompt,
-        prompt_file=prompt_file,
-        prompts=prompts,
-        caption=caption,
-        captioner=captioner,
-        suffix=suffix,
-    )
+    settings = upscale_settings(given)
+    captions = caption_settings(given)
     if skip_existing and overwrite:
         raise UsageError("--skip-existing and --overwrite exclude each other")
     if report is not None and report.suffix.lower() not in _REPORTS:
@@ -157,22 +130,8 @@ def batch(
         folder=output,
         upscale=settings,
         caption=captions,
-        model=model_settings(
-            model=model,
-            device=device,
-            dtype=dtype,
-            no_t5=no_t5,
-            low_memory=low_memory,
-            upscale=settings,
-        ),
-        output=output_settings(
-            format=format,
-            quality=quality,
-            overwrite=overwrite,
-            max_megapixels=max_megapixels,
-            no_record=no_record,
-            sidecar=sidecar,
-        ),
+        model=model_settings(given, settings),
+        output=output_settings(given),
         skip_existing=skip_existing,
         threads=jobs,
         limit=limit,

@@ -87,23 +87,13 @@ def bench(
     json: options.Json = False,
 ) -> None:
     """Measure speed and memory of settings, side by side."""
+    given = {**locals()}
     from dit4sr_cli.bench.variant import Variant
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
     _refuse_contradictions(photo, size, compare, versus, random_weights)
-    settings = upscale_settings(
-        scale=None,
-        long_edge=None,
-        steps=steps,
-        guidance=guidance,
-        prompt=None,
-        tile=tile,
-        overlap=overlap,
-        preset=preset,
-    )
-    chosen = model_settings(
-        model=model, device=device, dtype=dtype, no_t5=False, low_memory=False, upscale=settings
-    )
+    settings = upscale_settings(given)
+    chosen = model_settings(given, settings)
     base = Variant(name="default", upscale=settings, model=chosen)
     with tempfile.TemporaryDirectory(prefix="dit4sr-bench-") as folder:
         make = _tasks(photo, size, random_weights, Path(folder))

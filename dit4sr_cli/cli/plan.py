@@ -68,21 +68,13 @@ def plan(
     json: options.Json = False,
 ) -> None:
     """Show what a batch would do and take, and what would go wrong; nothing is loaded or made."""
+    given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.discover import discover
     from dit4sr_cli.jobs.estimate import estimate
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    settings = upscale_settings(
-        scale=scale,
-        long_edge=long_edge,
-        steps=steps,
-        guidance=guidance,
-        prompt=prompt,
-        tile=tile,
-        overlap=overlap,
-        preset=preset,
-    )
+    settings = upscale_settings(given)
     found = discover(
         inputs, include=include or (), exclude=exclude or (), listing=sys.stdin, output=output
     )

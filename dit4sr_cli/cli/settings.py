@@ -1,103 +1,52 @@
 """Options of upscale, batch, watch and plan to frozen settings; what contradicts itself is refused.
 
-Typer wants every option in the signature of its command: what they mean together is said here.
+Typer wants every option in the signature of its command. A command hands over all it was given, by
+name, and each kind of settings takes what is its own: what they mean together is said here.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import (
     DEFAULT_SCALE,
-    DEFAULT_SEEDS,
     CaptionSettings,
     ModelSettings,
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
 
 
-def upscale_settings(
-    *,
-    scale: float | None,
-    long_edge: int | None,
-    steps: int | None,
-    guidance: float | None,
-    prompt: str | None,
-    tile: int | None,
-    overlap: int | None,
-    seed: int = 0,
-    negative_prompt: str | None = None,
-    start: StartPoint | None = None,
-    color_fix: ColorFix | None = None,
-    fidelity: float | None = None,
-    **more: Any,
-) -> UpscaleSettings:
-    """What the sampler is asked for; those with a default do not matter to `dit4sr plan`.
-
-    `more` are further fields of the settings, by their names.
+def upscale_settings(given: Mapping[str, Any]) -> UpscaleSettings:
+    """What the sampler is asked for, of the options that a command has.
 
     Raises:
         UsageError: two sizes are given, or tiles that are all overlap.
     """
-    if scale is not None and long_edge is not None:
+    values = _of(UpscaleSettings, given)
+    scale, tile, overlap = (values.get(name) for name in ("scale", "tile", "overlap"))
+    if scale is not None and values.get("long_edge") is not None:
         raise UsageError("--scale and --long-edge exclude each other", hint="give one of them")
     if tile is not None and overlap is not None and overlap >= tile:
         raise UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    return UpscaleSettings(
-        scale=DEFAULT_SCALE if scale is None else scale,
-        long_edge=long_edge,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        start=start,
-        color_fix=color_fix,
-        tile=tile,
-        overlap=overlap,
-        fidelity=fidelity,
-        **more,
-    )
+    return UpscaleSettings(**values | {"scale": DEFAULT_SCALE if scale is None else scale})
 
 
-def caption_settings(
-    *,
-    prompt: str | None,
-    prompt_file: Path | None,
-    prompts: Path | None,
-    caption: CaptionChoice,
-    captioner: str,
-    suffix: str | None,
-) -> CaptionSettings:
-    """Where the caption comes from; `prompt`, which the sampler gets, only must not contradict it.
+def caption_settings(given: Mapping[str, Any]) -> CaptionSettings:
+    """Where the caption comes from.
 
     Raises:
         UsageError: the prompt is given twice.
     """
-    if prompt is not None and prompt_file is not None:
+    if given.get("prompt") is not None and given.get("prompt_file") is not None:
         raise UsageError("--prompt and --prompt-file exclude each other", hint="give one of them")
-    return CaptionSettings(
-        prompt_file=prompt_file,
-        prompts=prompts,
-        caption=caption,
-        captioner=captioner,
-        suffix=suffix,
-    )
+    return CaptionSettings(**_of(CaptionSettings, given))
 
 
-def model_settings(
-    *,
-    model: str,
-    device: DeviceChoice,
-    dtype: Precision,
-    no_t5: bool,
-    low_memory: bool,
-    upscale: UpscaleSettings,
-) -> ModelSettings:
+def model_settings(given: Mapping[str, Any], upscale: UpscaleSettings) -> ModelSettings:
     """Which weights, and how; what is left open, as the dial and the preset say.
 
     Raises:
@@ -105,33 +54,17 @@ def model_settings(
     """
     from dit4sr_cli.jobs.plan import choose_model
 
-    settings = ModelSettings(
-        model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
-    )
+    values = _of(ModelSettings, given) | {"precision": given["dtype"]}
+    settings = ModelSettings(**values, t5=not given.get("no_t5", False))
     return choose_model(settings, upscale)
 
 
-def output_settings(
-    *,
-    format: str | None,
-    quality: int,
-    overwrite: bool,
-    max_megapixels: float,
-    sidecar: bool,
-    no_record: bool,
-    target: Path | None = None,
-    map: Path | None = None,
-    seeds: int = DEFAULT_SEEDS,
-) -> OutputSettings:
-    """How results are written; those with a default are for one picture alone."""
-    return OutputSettings(
-        target=target,
-        format=format,
-        quality=quality,
-        overwrite=overwrite,
-        max_megapixels=max_megapixels,
-        record=not no_record,
-        sidecar=sidecar,
-        map=map,
-        seeds=seeds,
-    )
+def output_settings(given: Mapping[str, Any], **more: Any) -> OutputSettings:
+    """How results are written."""
+    values = _of(OutputSettings, given) | {"record": not given.get("no_record", False)}
+    return OutputSettings(**values | more)
+
+
+def _of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in given.items() if name in names}

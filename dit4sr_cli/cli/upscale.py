@@ -105,40 +105,13 @@ def upscale(
     json: options.Json = False,
 ) -> None:
     """Enlarge and restore one picture."""
+    given = {**locals()}
     from dit4sr_cli.jobs import plan
     from dit4sr_cli.jobs import upscale as job
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    settings = upscale_settings(
-        scale=scale,
-        long_edge=long_edge,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        start=start,
-        color_fix=color_fix,
-        tile=tile,
-        overlap=overlap,
-        fidelity=fidelity,
-        grid=grid,
-        preset=preset,
-        shift=shift,
-        solver=solver,
-        guidance_from=guidance_from,
-        guidance_to=guidance_to,
-        reuse=reuse,
-        coarse=coarse,
-    )
-    captions = caption_settings(
-        prompt=prompt,
-        prompt_file=prompt_file,
-        prompts=prompts,
-        caption=caption,
-        captioner=captioner,
-        suffix=suffix,
-    )
+    settings = upscale_settings(given)
+    captions = caption_settings(given)
     output = "-" if output in streams.STDOUT_NAMES else output
     is_stream = streams.is_stream(source)
     stdout = _open_stdout(output, is_stream=is_stream, wants_json=json)
@@ -150,25 +123,8 @@ def upscale(
         source=picture,
         upscale=settings,
         caption=captions,
-        model=model_settings(
-            model=model,
-            device=device,
-            dtype=dtype,
-            no_t5=no_t5,
-            low_memory=low_memory,
-            upscale=settings,
-        ),
-        output=output_settings(
-            target=plan.open_target(output),
-            format=format,
-            quality=quality,
-            overwrite=overwrite,
-            max_megapixels=max_megapixels,
-            no_record=no_record,
-            sidecar=sidecar,
-            map=map,
-            seeds=seeds,
-        ),
+        model=model_settings(given, settings),
+        output=output_settings(given, target=plan.open_target(output)),
     )
     with Progress(request.name) as progress:
         outcome = job.run(request, load=load, observe=progress, stdout=stdout)

@@ -88,39 +88,12 @@ def watch(
     json: options.Json = False,
 ) -> int:
     """Enlarge pictures as they arrive in a folder, until Ctrl-C."""
+    given = {**locals()}
     from dit4sr_cli.jobs.watch import Watch
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    settings = upscale_settings(
-        scale=scale,
-        long_edge=long_edge,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        start=start,
-        color_fix=color_fix,
-        tile=tile,
-        overlap=overlap,
-        fidelity=fidelity,
-        grid=grid,
-        preset=preset,
-        shift=shift,
-        solver=solver,
-        guidance_from=guidance_from,
-        guidance_to=guidance_to,
-        reuse=reuse,
-        coarse=coarse,
-    )
-    captions = caption_settings(
-        prompt=prompt,
-        prompt_file=prompt_file,
-        prompts=prompts,
-        caption=caption,
-        captioner=captioner,
-        suffix=suffix,
-    )
+    settings = upscale_settings(given)
+    captions = caption_settings(given)
     request = Watch(
         folder=Path(folder),
         output=output,
@@ -131,22 +104,8 @@ def watch(
         exclude=tuple(exclude or ()),
         upscale=settings,
         caption=captions,
-        model=model_settings(
-            model=model,
-            device=device,
-            dtype=dtype,
-            no_t5=no_t5,
-            low_memory=low_memory,
-            upscale=settings,
-        ),
-        settings=output_settings(
-            format=format,
-            quality=quality,
-            overwrite=overwrite,
-            max_megapixels=max_megapixels,
-            no_record=no_record,
-            sidecar=sidecar,
-        ),
+        model=model_settings(given, settings),
+        settings=output_settings(given),
     )
     return _watch(request)
 
