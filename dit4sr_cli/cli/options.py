@@ -15,7 +15,14 @@ from dit4sr_cli.core.settings import (
     MAX_SCALE,
     MIN_SCALE,
 )
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    CaptionChoice,
+    ColorFix,
+    DeviceChoice,
+    Precision,
+    Quantize,
+    StartPoint,
+)
 
 _AS_MODEL = "default: the model's"
 
@@ -150,6 +157,14 @@ LowMemory = Annotated[
     bool,
     typer.Option(
         "--low-memory", help="Hold one block of the transformer in memory at a time: slower."
+    ),
+]
+QuantizeTo = Annotated[
+    Quantize,
+    typer.Option(
+        "--quantize",
+        help="Hold the transformer in fewer bits, for nearly the same picture: int8 is also faster "
+        "on most devices, fp8 on new NVIDIA cards; int4 takes least memory.",
     ),
 ]
 Pull = Annotated[

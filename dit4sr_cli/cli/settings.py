@@ -16,7 +16,14 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    CaptionChoice,
+    ColorFix,
+    DeviceChoice,
+    Precision,
+    Quantize,
+    StartPoint,
+)
 
 
 def upscale_settings(
@@ -92,16 +99,24 @@ def model_settings(
     no_t5: bool,
     low_memory: bool,
     fidelity: float | None,
+    quantize: Quantize = Quantize.NONE,
 ) -> ModelSettings:
     """Which weights, and how; with model `auto`, of those that are here, by `fidelity`.
 
     Raises:
-        UsageError: the dial has no such place.
+        UsageError: the dial has no such place, or options contradict each other.
     """
     from dit4sr_cli.jobs.plan import choose_weights
 
+    if low_memory and quantize is not Quantize.NONE:
+        raise UsageError("--low-memory and --quantize exclude each other", hint="give one of them")
     settings = ModelSettings(
-        model=model, device=device, precision=dtype, t5=not no_t5, low_memory=low_memory
+        model=model,
+        device=device,
+        precision=dtype,
+        t5=not no_t5,
+        low_memory=low_memory,
+        quantize=quantize,
     )
     return choose_weights(settings, fidelity)
 

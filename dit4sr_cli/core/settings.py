@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dit4sr_cli.core.types import CaptionChoice, ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import (
+    CaptionChoice,
+    ColorFix,
+    DeviceChoice,
+    Precision,
+    Quantize,
+    StartPoint,
+)
 
 DEFAULT_SCALE = 4.0
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
@@ -48,6 +55,7 @@ class ModelSettings:
     precision: Precision = Precision.AUTO
     t5: bool = True
     low_memory: bool = False
+    quantize: Quantize = Quantize.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ class Record:
         caption: what is said to be in the picture.
         prompt_origin: where the caption is from: `option`, `file:PATH`, `folder:PATH`,
             `sidecar:PATH`, `captioner:NAME@REVISION` or `none`.
+        quantize: in how many bits the transformer's matrices were held.
         fidelity: how near the result is to its source, where that was measured.
     """
 
@@ -43,6 +44,7 @@ class Record:
     caption: str
     prompt_origin: str
     fidelity: dict[str, Any] | None = None
+    quantize: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

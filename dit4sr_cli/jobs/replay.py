@@ -21,7 +21,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, Quantize, StartPoint
 from dit4sr_cli.imaging import fingerprint, formats, vips
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.jobs import plan, provenance, steps
@@ -310,6 +310,7 @@ def _request(
                 precision=Precision(_PRECISIONS.get(machine["dtype"], "auto")),
                 t5=bool(machine.get("t5", True)),
                 low_memory=bool(machine.get("low_memory", False)),
+                quantize=Quantize(machine.get("quantize", "none")),
             ),
             caption=CaptionSettings(suffix=record["prompt"].get("suffix")),
             output=OutputSettings(target=target, quality=output["quality"], overwrite=overwrite),

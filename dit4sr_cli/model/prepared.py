@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, layer_norm, linear, rms_norm, silu
 
+from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.embed import TimeTextEmbed
 from dit4sr_cli.model.kernels import attention, gelu_
+from dit4sr_cli.model.matrix import AnyMatrix, Matrix, quantize_
 from dit4sr_cli.model.precondition import ResidualPreconditioner
 
 State: TypeAlias = Mapping[str, Tensor]
@@ -56,12 +58,19 @@ class Prepared(nn.Module):
     out_weight: Tensor
     out_bias: Tensor
 
-    def __init__(self, config: TransformerConfig, state: ReadState) -> None:
+    def __init__(
+        self, config: TransformerConfig, state: ReadState, quantize: Quantize = Quantize.NONE
+    ) -> None:
         """Read the weights block by block, so that no more than one is held twice.
+
+        The matrices of blocks are quantised alone. Patch embedding and output are small and their
+        errors would reach the latents undamped; norms and the depthwise convolution have a few
+        numbers for each channel; modulations are computed once, and their weights let go.
 
         Args:
             config: of the transformer.
             state: its weights; asked again for each run and each new size of tiles.
+            quantize: in how many bits the matrices of blocks are held.
         """
         super().__init__()
         self.config = config
@@ -69,11 +78,12 @@ class Prepared(nn.Module):
         self._positions: dict[tuple[int, int], Tensor] = {}
         _keep(self, "patch", state("pos_embed.proj."))
         _keep(self, "out", state("proj_out."))
-        last = config.num_layers - 1
-        self.blocks = nn.ModuleList(
-            PreparedBlock(config, state(f"transformer_blocks.{i}."), is_last=i == last)
-            for i in range(config.num_layers)
-        )
+        self.blocks = nn.ModuleList()
+        for i in range(config.num_layers):
+            is_last = i == config.num_layers - 1
+            block = PreparedBlock(config, state(f"transformer_blocks.{i}."), is_last=is_last)
+            quantize_(block, quantize)
+            self.blocks.append(block)
         if config.preconditioning == "residual":
             with torch.device("meta"):
                 self.preconditioner = ResidualPreconditioner(config.in_channels)
@@ -81,12 +91,15 @@ class Prepared(nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def of(cls, module: nn.Module, config: TransformerConfig) -> Prepared:
+    def of(
+        cls, module: nn.Module, config: TransformerConfig, quantize: Quantize = Quantize.NONE
+    ) -> Prepared:
         """What a loaded `MMDiTControl` computes."""
         state = module.state_dict()
         return cls(
             config,
             lambda start: _below(state, start),
+            quantize,
         )
 
     def conditions(self, timesteps: Tensor, prompt_embeds: Tensor, pooled: Tensor) -> Conditions:
@@ -258,16 +271,17 @@ class PreparedAttention(nn.Module):
         super().__init__()
         self.config, self.has_text, self.text_asks = config, has_text, text_asks
         self.uses_own_key = config.wiring == "r1"
-        _keep(self, "image", _stacked(state, "to_q", "to_k", "to_v"))
+        self.image: AnyMatrix = Matrix(**_stacked(state, "to_q", "to_k", "to_v"))
         control = "qkv" if self.uses_own_key else "qv"
-        _keep(self, "lr", _joined([_folded(state, name) for name in control]))
+        self.lr: AnyMatrix = Matrix(**_joined([_folded(state, name) for name in control]))
         if has_text:
             added = "qkv" if text_asks else "kv"
-            _keep(self, "text", _stacked(state, *(f"add_{name}_proj" for name in added)))
-        _keep(self, "image_out", _below(state, "to_out.0."))
-        _keep(self, "lr_out", _below(state, "to_out_control."))
+            names = [f"add_{name}_proj" for name in added]
+            self.text: AnyMatrix = Matrix(**_stacked(state, *names))
+        self.image_out: AnyMatrix = Matrix(**_below(state, "to_out.0."))
+        self.lr_out: AnyMatrix = Matrix(**_below(state, "to_out_control."))
         if has_text and text_asks:
-            _keep(self, "text_out", _below(state, "to_add_out."))
+            self.text_out: AnyMatrix = Matrix(**_below(state, "to_add_out."))
         for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
             if config.qk_norm and (has_text or "added" not in name):
                 self.register_buffer(name, state[f"{name}.weight"].clone())
@@ -278,19 +292,19 @@ class PreparedAttention(nn.Module):
         """Attend, from modulated [X; L] [2, B, N, D] and text [B, M, D]; X, L and text come out."""
         x, lr = image
         tokens = x.shape[1]
-        qx, kx, vx = self._heads(x, "image", 3)
+        qx, kx, vx = self._heads(self.image(x), 3)
         qx, kx = self._normed(qx, "norm_q"), self._normed(kx, "norm_k")
         if self.uses_own_key:
-            ql, kl, vl = self._heads(lr, "lr", 3)
+            ql, kl, vl = self._heads(self.lr(lr), 3)
         else:
-            (ql, vl), kl = self._heads(lr, "lr", 2), kx
+            (ql, vl), kl = self._heads(self.lr(lr), 2), kx
         ql, kl = self._normed(ql, "norm_q"), self._normed(kl, "norm_k")
         text_qkv = None if text is None else self._text(text)
         x_out, lr_out, text_out = self._attend((qx, kx, vx), (ql, kl, vl), text_qkv, tokens)
         if self.config.lr_residual:
             lr_out = lr_out + lr
-        out = self._linear(x_out, "image_out"), self._linear(lr_out, "lr_out")
-        return out, None if text_out is None else self._linear(text_out, "text_out")
+        out = self.image_out(x_out), self.lr_out(lr_out)
+        return out, None if text_out is None else self.text_out(text_out)
 
     def _attend(
         self,
@@ -310,63 +324,56 @@ class PreparedAttention(nn.Module):
 
     def _text(self, text: Tensor) -> tuple[Tensor, ...]:
         if self.text_asks:
-            q, k, v = self._heads(text, "text", 3)
+            q, k, v = self._heads(self.text(text), 3)
             return self._normed(q, "norm_added_q"), self._normed(k, "norm_added_k"), v
-        k, v = self._heads(text, "text", 2)
+        k, v = self._heads(self.text(text), 2)
         return k[:, :0], self._normed(k, "norm_added_k"), v
 
-    def _heads(self, x: Tensor, name: str, count: int) -> tuple[Tensor, ...]:
-        """[B, N, D] to so many of [B, N, h, d]."""
-        flat = self._linear(x, name)
+    def _heads(self, flat: Tensor, count: int) -> tuple[Tensor, ...]:
+        """[B, N, count * D] to so many of [B, N, h, d]."""
         return flat.unflatten(-1, (count, -1, self.config.attention_head_dim)).unbind(2)
 
     def _normed(self, x: Tensor, name: str) -> Tensor:
         weight = getattr(self, name, None)
         return x if weight is None else rms_norm(x, x.shape[-1:], weight, _EPS)
 
-    def _linear(self, x: Tensor, name: str) -> Tensor:
-        return linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-
 
 class PreparedFeedForward(nn.Module):
     """Feed-forward with LR injection, whose strength is part of its weights: see `FeedForward`."""
 
-    up_weight: Tensor
-    up_bias: Tensor
-    down_weight: Tensor
-    down_bias: Tensor
     control_conv_weight: Tensor
     control_conv_bias: Tensor
-    control_linear_weight: Tensor
-    control_linear_bias: Tensor
 
     def __init__(self, config: TransformerConfig, state: State) -> None:
         super().__init__()
-        _keep(self, "up", _below(state, "net.0.proj."))
-        _keep(self, "down", _below(state, "net.2."))
-        for name in ("control_conv", "control_linear"):
-            if f"{name}.weight" in state:
-                values = _below(state, f"{name}.")
-                _keep(self, name, {k: v * config.injection_scale for k, v in values.items()})
+        self.up: AnyMatrix = Matrix(**_below(state, "net.0.proj."))
+        self.down: AnyMatrix = Matrix(**_below(state, "net.2."))
+        conv, control = (
+            {k: v * config.injection_scale for k, v in _below(state, f"{name}.").items()}
+            for name in ("control_conv", "control_linear")
+        )
+        self.has_conv = bool(conv)
+        if conv:
+            _keep(self, "control_conv", conv)
+        self.control_linear: AnyMatrix | None = Matrix(**control) if control else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Feed text [B, M, D] forward."""
-        hidden = gelu_(linear(x, self.up_weight, self.up_bias))
-        return linear(hidden, self.down_weight, self.down_bias)
+        return self.down(gelu_(self.up(x)))
 
     def inject(self, image: Tensor, grid: tuple[int, int], *, need_lr: bool) -> Tensor:
         """Feed [X; L] [2, B, N, D] forward; only X [1, B, N, D] comes back without `need_lr`."""
-        hidden = gelu_(linear(image, self.up_weight, self.up_bias))
+        hidden = gelu_(self.up(image))
         x, lr = hidden
-        if hasattr(self, "control_conv_weight"):
+        if self.has_conv:
             # A view: tokens are pixels, and channels come last.
             plane = lr.unflatten(1, grid).permute(0, 3, 1, 2)
             weight, bias = self.control_conv_weight, self.control_conv_bias
             injected = conv2d(plane, weight, bias, padding=1, groups=len(weight))
             x += injected.permute(0, 2, 3, 1).flatten(1, 2)
-        elif hasattr(self, "control_linear_weight"):
-            x += linear(lr, self.control_linear_weight, self.control_linear_bias)
-        return linear(hidden if need_lr else hidden[:1], self.down_weight, self.down_bias)
+        elif self.control_linear is not None:
+            x += self.control_linear(lr)
+        return self.down(hidden if need_lr else hidden[:1])
 
 
 def _scales(config: TransformerConfig, block: int) -> tuple[int, ...]:
@@ -403,12 +410,12 @@ def _below(state: State, start: str) -> dict[str, Tensor]:
     return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
 
 
-def _stacked(state: State, *names: str) -> State:
+def _stacked(state: State, *names: str) -> dict[str, Tensor]:
     """Linears that read the same, as one."""
     return _joined([_below(state, f"{name}.") for name in names])
 
 
-def _joined(linears: list[dict[str, Tensor]]) -> State:
+def _joined(linears: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {part: torch.cat([one[part] for one in linears]) for part in ("weight", "bias")}
 
 

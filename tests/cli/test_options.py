@@ -36,6 +36,7 @@ PICTURE = {
     "--negative-prompt",
     "--no-t5",
     "--low-memory",
+    "--quantize",
     "--start",
     "-o",
     "--output",
@@ -74,6 +75,7 @@ FLAGS = {
     - {
         *("-s", "--seed", "--color-fix", "--suffix", "--negative-prompt", "--no-t5"),
         *("--low-memory", "--start", "--quality", "--sidecar", "--no-record", "--fidelity"),
+        "--quantize",
     },
     ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
     ("info",): TALK,
