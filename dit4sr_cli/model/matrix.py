@@ -150,8 +150,9 @@ class Int4Matrix(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply [..., I]."""
         numbers = torch.cat([self.packed & 15, self.packed >> 4], dim=1)
-        groups = numbers.unflatten(1, (self.low.shape[1], -1))
-        weight = torch.addcmul(self.low, groups.to(self.step.dtype), self.step).flatten(1)
+        groups = numbers.unflatten(1, (self.low.shape[1], -1)).to(self.step.dtype)
+        # Not addcmul: in bfloat16 that takes ten times as long on a CPU.
+        weight = groups.mul_(self.step).add_(self.low).flatten(1)
         return linear(x, weight, self.bias)
 
 
