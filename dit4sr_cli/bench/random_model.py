@@ -14,12 +14,12 @@ from dit4sr_cli.bench.architecture import Architecture
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import ModelSettings
 from dit4sr_cli.core.sizes import MULTIPLE
-from dit4sr_cli.core.types import ColorFix
+from dit4sr_cli.core.types import ColorFix, Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.pipeline.components import Components, Part
 from dit4sr_cli.pipeline.conditioning import Conditioning
-from dit4sr_cli.pipeline.device import pick_device, pick_dtype
+from dit4sr_cli.pipeline.device import check_quantize, pick_device, pick_dtype
 from dit4sr_cli.pipeline.predictor import Network
 from dit4sr_cli.weights.spec import ModelSpec
 from dit4sr_cli.weights.transformer import Transformer
@@ -88,11 +88,13 @@ def components(
     """A model that is ready to run; its weights are drawn when they are first used.
 
     Raises:
-        UsageError: the device is not there, or weights are to be read one by one.
+        UsageError: the device is not there or cannot do it, or weights are to be read one by one.
     """
     if settings.low_memory:
         raise UsageError("random weights are in no file: --low-memory cannot read them")
     device = pick_device(settings.device)
+    quantize = settings.quantize
+    check_quantize(quantize, device, plain=plain)
     dtype = pick_dtype(settings.precision, device)
     return Components(
         spec=ModelSpec(
@@ -104,7 +106,8 @@ def components(
         ),
         config=architecture.config,
         transformer=Part(
-            lambda: random_network(architecture.config, device, dtype, plain=plain), device
+            lambda: random_network(architecture.config, device, dtype, quantize, plain=plain),
+            device,
         ),
         codec=Part(lambda: codec, device),
         encode_text=_RandomText(architecture),
@@ -112,15 +115,21 @@ def components(
         dtype=dtype,
         wider=lambda: None,
         plain=plain,
+        quantize=quantize,
     )
 
 
 def random_network(
-    config: TransformerConfig, device: torch.device, dtype: torch.dtype, *, plain: bool
+    config: TransformerConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    quantize: Quantize = Quantize.NONE,
+    *,
+    plain: bool,
 ) -> Network:
     """The network with weights of a trained one's size, the same every time and in both forms."""
     if not plain:
-        return Prepared(config, drawing(config, device, dtype)).eval()
+        return Prepared(config, drawing(config, device, dtype), quantize).eval()
     with torch.device("meta"):
         model = Transformer(config)
     model.load_state_dict(drawing(config, device, dtype)(""), strict=True, assign=True)

@@ -20,7 +20,7 @@ from dit4sr_cli.bench.variant import Variant
 from dit4sr_cli.bench.worker import working
 from dit4sr_cli.core.errors import CommandError, UsageError
 from dit4sr_cli.core.events import Observer, PhaseStarted, ignore
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.core.words import as_reason
 
 
@@ -112,6 +112,8 @@ def _options_of(variant: Variant) -> list[str]:
         words += ["--device", model.device.value]
     if model.precision is not Precision.AUTO:
         words += ["--dtype", model.precision.value]
+    if model.quantize is not Quantize.NONE:
+        words += ["--quantize", model.quantize.value]
     for name in ("steps", "guidance", "tile", "overlap"):
         value = getattr(upscale, name)
         if value is not None:

@@ -47,7 +47,9 @@ def _rows(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in record["settings"].items():
         yield name.replace("_", " "), "" if value is None else str(value)
     machine = record["machine"]
-    yield "computed", f"{machine['device']}, {machine['dtype']}"
+    quantize = machine.get("quantize", "none")
+    bits = "" if quantize == "none" else f", {quantize}"
+    yield "computed", f"{machine['device']}, {machine['dtype']}{bits}"
     yield "libraries", ", ".join(f"{name} {value}" for name, value in record["libraries"].items())
     for name, value in record.get("fidelity", {}).items():
         yield f"fidelity {name}".replace("_", " "), str(value) if _is_plain(value) else ""

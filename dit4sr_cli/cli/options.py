@@ -22,6 +22,7 @@ from dit4sr_cli.core.types import (
     Grid,
     Precision,
     Preset,
+    Quantize,
     Solver,
     StartPoint,
 )
@@ -205,6 +206,14 @@ LowMemory = Annotated[
     bool,
     typer.Option(
         "--low-memory", help="Hold one block of the transformer in memory at a time: slower."
+    ),
+]
+QuantizeTo = Annotated[
+    Quantize,
+    typer.Option(
+        "--quantize",
+        help="Hold the transformer in fewer bits, for nearly the same picture: int8 (on a CPU also "
+        "faster than fp32), int4 (least memory), fp8 (new NVIDIA cards).",
     ),
 ]
 Pull = Annotated[

@@ -18,6 +18,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
+from dit4sr_cli.core.types import Quantize
 
 
 def upscale_settings(given: Mapping[str, Any]) -> UpscaleSettings:
@@ -50,11 +51,13 @@ def model_settings(given: Mapping[str, Any], upscale: UpscaleSettings) -> ModelS
     """Which weights, and how; what is left open, as the dial and the preset say.
 
     Raises:
-        UsageError: the dial has no such place.
+        UsageError: the dial has no such place, or options contradict each other.
     """
     from dit4sr_cli.jobs.plan import choose_model
 
     values = _of(ModelSettings, given) | {"precision": given["dtype"]}
+    if values.get("low_memory") and values.get("quantize") is not Quantize.NONE:
+        raise UsageError("--low-memory and --quantize exclude each other", hint="give one of them")
     settings = ModelSettings(**values, t5=not given.get("no_t5", False))
     return choose_model(settings, upscale)
 

@@ -18,7 +18,7 @@ from dit4sr_cli.cli.settings import (
 )
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, DEFAULT_SEEDS
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
+from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
 
 if TYPE_CHECKING:
     from dit4sr_cli.core.events import Observer
@@ -90,6 +90,7 @@ def upscale(
     dtype: options.Dtype = Precision.AUTO,
     no_t5: options.NoT5 = False,
     low_memory: options.LowMemory = False,
+    quantize: options.QuantizeTo = Quantize.NONE,
     pull: options.Pull = False,
     accept_licence: options.AcceptLicence = False,
     format: options.Format = None,

@@ -15,6 +15,7 @@ from dit4sr_cli.core.types import (
     Grid,
     Precision,
     Preset,
+    Quantize,
     Solver,
     StartPoint,
 )
@@ -66,6 +67,7 @@ class ModelSettings:
     precision: Precision = Precision.AUTO
     t5: bool = True
     low_memory: bool = False
+    quantize: Quantize = Quantize.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

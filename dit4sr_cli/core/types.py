@@ -53,6 +53,15 @@ class Precision(str, Enum):
     BF16 = "bf16"
 
 
+class Quantize(str, Enum):
+    """How the transformer's large matrices are held and multiplied."""
+
+    NONE = "none"
+    INT8 = "int8"
+    INT4 = "int4"
+    FP8 = "fp8"
+
+
 class CaptionChoice(str, Enum):
     """Who says what is in a picture, where nobody has written it down."""
 

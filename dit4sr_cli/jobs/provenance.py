@@ -104,7 +104,7 @@ def build(opened: Opened, made: Made, observe: events.Observer = events.ignore) 
         "model": _model(opened, first, observe),
         "prompt": _prompt(opened, made.records),
         "settings": _settings(opened, first),
-        "machine": {"device": first.device, "dtype": first.dtype, **_memory(opened)},
+        "machine": _machine(opened, first),
         "libraries": libraries(),
         "output": _output(opened, made),
         "digital_source_type": ENHANCED,
@@ -168,9 +168,15 @@ def _settings(opened: Opened, first: Record) -> dict[str, Any]:
     return {name: getattr(value, "value", value) for name, value in asked.items()}
 
 
-def _memory(opened: Opened) -> dict[str, bool]:
+def _machine(opened: Opened, first: Record) -> dict[str, Any]:
     settings = opened.request.model
-    return {"t5": settings.t5, "low_memory": settings.low_memory}
+    return {
+        "device": first.device,
+        "dtype": first.dtype,
+        "t5": settings.t5,
+        "low_memory": settings.low_memory,
+        "quantize": first.quantize,
+    }
 
 
 def libraries() -> dict[str, str]:

@@ -20,6 +20,7 @@ class Record:
         caption: what is said to be in the picture.
         prompt_origin: where the caption is from: `option`, `file:PATH`, `folder:PATH`,
             `sidecar:PATH`, `captioner:NAME@REVISION` or `none`.
+        quantize: in how many bits the transformer's matrices were held.
         fidelity: how near the result is to its source, where that was measured.
         grid: how the tiles lie.
         shift: of the noise schedule.
@@ -53,6 +54,7 @@ class Record:
     guidance_to: float = 1.0
     reuse: float = 0.0
     coarse: float = 0.0
+    quantize: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from dit4sr_cli.core.types import (
     Grid,
     Precision,
     Preset,
+    Quantize,
     Solver,
     StartPoint,
 )
@@ -324,6 +325,7 @@ def _request(
                 precision=Precision(_PRECISIONS.get(machine["dtype"], "auto")),
                 t5=bool(machine.get("t5", True)),
                 low_memory=bool(machine.get("low_memory", False)),
+                quantize=Quantize(machine.get("quantize", "none")),
             ),
             caption=CaptionSettings(suffix=record["prompt"].get("suffix")),
             output=OutputSettings(target=target, quality=output["quality"], overwrite=overwrite),

@@ -15,7 +15,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.jobs import plan, steps
 from dit4sr_cli.jobs.plan import Request
 from dit4sr_cli.jobs.record import Outcome
@@ -35,6 +35,7 @@ def upscale(
     dtype: str = "auto",
     t5: bool = True,
     low_memory: bool = False,
+    quantize: str = "none",
     caption: CaptionSettings | None = None,
     format: str | None = None,
     quality: int = 95,
@@ -57,6 +58,7 @@ def upscale(
                 precision=Precision(dtype or "auto"),
                 t5=t5,
                 low_memory=low_memory,
+                quantize=Quantize(quantize),
             ),
             upscale_settings,
         ),
@@ -85,6 +87,7 @@ def load_upscaler(
         dtype=None if precision is Precision.AUTO else precision.value,
         t5=settings.t5,
         low_memory=settings.low_memory,
+        quantize=settings.quantize,
         plain=plain,
         observe=observe,
     )

@@ -15,7 +15,7 @@ from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, OutOfMemoryError, UsageError
 from dit4sr_cli.core.settings import UpscaleSettings
 from dit4sr_cli.core.shortcuts import Shortcuts
-from dit4sr_cli.core.types import ColorFix, Grid, Size, StartPoint
+from dit4sr_cli.core.types import ColorFix, Grid, Quantize, Size, StartPoint
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.jobs import whole
 from dit4sr_cli.jobs.record import Record
@@ -79,6 +79,7 @@ class Upscaler:
         *,
         t5: bool = True,
         low_memory: bool = False,
+        quantize: Quantize | str = Quantize.NONE,
         plain: bool = False,
         observe: events.Observer = events.ignore,
     ) -> Upscaler:
@@ -90,12 +91,13 @@ class Upscaler:
             dtype: `fp32`, `fp16`, `bf16`, `fast` or a torch dtype; None: what suits the device.
             t5: False leaves out the largest of the text encoders.
             low_memory: hold one block of the transformer in memory at a time.
+            quantize: `int8`, `int4` or `fp8` hold its matrices in fewer bits.
             plain: compute as it was published, a tile at a time; for comparison.
             observe: hears of warnings.
 
         Raises:
             ModelError: the model is not there, or damaged.
-            UsageError: the device is not there.
+            UsageError: the device is not there, or cannot compute like that.
         """
         from dit4sr_cli.core.paths import cache_dir
         from dit4sr_cli.pipeline.assemble import assemble
@@ -108,6 +110,7 @@ class Upscaler:
             precision=_precision(dtype),
             t5=t5,
             low_memory=low_memory,
+            quantize=Quantize(quantize),
             plain=plain,
             cache=cache_dir() / "embeddings",
             observe=observe,
@@ -277,6 +280,7 @@ class Upscaler:
             negative_prompt=sampling.negative_prompt,
             caption="",
             prompt_origin="none",
+            quantize=self.components.quantize.value,
         )
 
     def _with_words(self, record: Record, prompt: str, caption: Caption) -> Record:

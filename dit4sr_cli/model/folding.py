@@ -27,12 +27,12 @@ def below(state: State, start: str) -> dict[str, Tensor]:
     return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
 
 
-def stacked(state: State, *names: str) -> State:
+def stacked(state: State, *names: str) -> dict[str, Tensor]:
     """Linears that read the same, as one."""
     return joined([below(state, f"{name}.") for name in names])
 
 
-def joined(linears: list[dict[str, Tensor]]) -> State:
+def joined(linears: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Linears of the same input, as one with all their outputs."""
     return {part: torch.cat([one[part] for one in linears]) for part in ("weight", "bias")}
 

@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, silu
 
+from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.embed import TimeTextEmbed
 from dit4sr_cli.model.folding import ReadState, below, keep
+from dit4sr_cli.model.matrix import quantize_
 from dit4sr_cli.model.precondition import ResidualPreconditioner
 from dit4sr_cli.model.prepared_block import PreparedBlock, modulated
 from dit4sr_cli.model.reuse import Reuse
@@ -53,12 +55,19 @@ class Prepared(nn.Module):
     out_weight: Tensor
     out_bias: Tensor
 
-    def __init__(self, config: TransformerConfig, state: ReadState) -> None:
+    def __init__(
+        self, config: TransformerConfig, state: ReadState, quantize: Quantize = Quantize.NONE
+    ) -> None:
         """Read the weights block by block, so that no more than one is held twice.
+
+        The matrices of blocks are quantised alone. Patch embedding and output are small and their
+        errors would reach the latents undamped; norms and the depthwise convolution have a few
+        numbers for each channel; modulations are computed once, and their weights let go.
 
         Args:
             config: of the transformer.
             state: its weights; asked again for each run and each new size of tiles.
+            quantize: in how many bits the matrices of blocks are held.
         """
         super().__init__()
         self.config = config
@@ -66,11 +75,12 @@ class Prepared(nn.Module):
         self._positions: dict[tuple[int, int], Tensor] = {}
         keep(self, "patch", state("pos_embed.proj."))
         keep(self, "out", state("proj_out."))
-        last = config.num_layers - 1
-        self.blocks = nn.ModuleList(
-            PreparedBlock(config, state(f"transformer_blocks.{i}."), is_last=i == last)
-            for i in range(config.num_layers)
-        )
+        self.blocks = nn.ModuleList()
+        for i in range(config.num_layers):
+            is_last = i == config.num_layers - 1
+            block = PreparedBlock(config, state(f"transformer_blocks.{i}."), is_last=is_last)
+            quantize_(block, quantize)
+            self.blocks.append(block)
         if config.preconditioning == "residual":
             with torch.device("meta"):
                 self.preconditioner = ResidualPreconditioner(config.in_channels)
@@ -78,10 +88,12 @@ class Prepared(nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def of(cls, module: nn.Module, config: TransformerConfig) -> Prepared:
+    def of(
+        cls, module: nn.Module, config: TransformerConfig, quantize: Quantize = Quantize.NONE
+    ) -> Prepared:
         """What a loaded `MMDiTControl` computes."""
         state = module.state_dict()
-        return cls(config, lambda start: below(state, start))
+        return cls(config, lambda start: below(state, start), quantize)
 
     def conditions(self, timesteps: Tensor, prompt_embeds: Tensor, pooled: Tensor) -> Conditions:
         """Compute what all tiles and pictures of a run have in common.

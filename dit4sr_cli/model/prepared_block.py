@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, layer_norm, linear, rms_norm
+from torch.nn.functional import conv2d, layer_norm, rms_norm
 
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.folding import State, below, folded, joined, keep, stacked
 from dit4sr_cli.model.kernels import attention, gelu_
+from dit4sr_cli.model.matrix import AnyMatrix, Matrix
 
 EPS = 1e-6
 
@@ -75,16 +76,17 @@ class PreparedAttention(nn.Module):
         super().__init__()
         self.config, self.has_text, self.text_asks = config, has_text, text_asks
         self.uses_own_key = config.wiring == "r1"
-        keep(self, "image", stacked(state, "to_q", "to_k", "to_v"))
+        self.image: AnyMatrix = Matrix(**stacked(state, "to_q", "to_k", "to_v"))
         control = "qkv" if self.uses_own_key else "qv"
-        keep(self, "lr", joined([folded(state, name) for name in control]))
+        self.lr: AnyMatrix = Matrix(**joined([folded(state, name) for name in control]))
         if has_text:
             added = "qkv" if text_asks else "kv"
-            keep(self, "text", stacked(state, *(f"add_{name}_proj" for name in added)))
-        keep(self, "image_out", below(state, "to_out.0."))
-        keep(self, "lr_out", below(state, "to_out_control."))
+            names = [f"add_{name}_proj" for name in added]
+            self.text: AnyMatrix = Matrix(**stacked(state, *names))
+        self.image_out: AnyMatrix = Matrix(**below(state, "to_out.0."))
+        self.lr_out: AnyMatrix = Matrix(**below(state, "to_out_control."))
         if has_text and text_asks:
-            keep(self, "text_out", below(state, "to_add_out."))
+            self.text_out: AnyMatrix = Matrix(**below(state, "to_add_out."))
         for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
             if config.qk_norm and (has_text or "added" not in name):
                 self.register_buffer(name, state[f"{name}.weight"].clone())
@@ -95,19 +97,19 @@ class PreparedAttention(nn.Module):
         """Attend, from modulated [X; L] [2, B, N, D] and text [B, M, D]; X, L and text come out."""
         x, lr = image
         tokens = x.shape[1]
-        qx, kx, vx = self._heads(x, "image", 3)
+        qx, kx, vx = self._heads(self.image(x), 3)
         qx, kx = self._normed(qx, "norm_q"), self._normed(kx, "norm_k")
         if self.uses_own_key:
-            ql, kl, vl = self._heads(lr, "lr", 3)
+            ql, kl, vl = self._heads(self.lr(lr), 3)
         else:
-            (ql, vl), kl = self._heads(lr, "lr", 2), kx
+            (ql, vl), kl = self._heads(self.lr(lr), 2), kx
         ql, kl = self._normed(ql, "norm_q"), self._normed(kl, "norm_k")
         text_qkv = None if text is None else self._text(text)
         x_out, lr_out, text_out = self._attend((qx, kx, vx), (ql, kl, vl), text_qkv, tokens)
         if self.config.lr_residual:
             lr_out = lr_out + lr
-        out = self._linear(x_out, "image_out"), self._linear(lr_out, "lr_out")
-        return out, None if text_out is None else self._linear(text_out, "text_out")
+        out = self.image_out(x_out), self.lr_out(lr_out)
+        return out, None if text_out is None else self.text_out(text_out)
 
     def _attend(
         self,
@@ -127,63 +129,56 @@ class PreparedAttention(nn.Module):
 
     def _text(self, text: Tensor) -> tuple[Tensor, ...]:
         if self.text_asks:
-            q, k, v = self._heads(text, "text", 3)
+            q, k, v = self._heads(self.text(text), 3)
             return self._normed(q, "norm_added_q"), self._normed(k, "norm_added_k"), v
-        k, v = self._heads(text, "text", 2)
+        k, v = self._heads(self.text(text), 2)
         return k[:, :0], self._normed(k, "norm_added_k"), v
 
-    def _heads(self, x: Tensor, name: str, count: int) -> tuple[Tensor, ...]:
-        """[B, N, D] to so many of [B, N, h, d]."""
-        flat = self._linear(x, name)
+    def _heads(self, flat: Tensor, count: int) -> tuple[Tensor, ...]:
+        """[B, N, count * D] to so many of [B, N, h, d]."""
         return flat.unflatten(-1, (count, -1, self.config.attention_head_dim)).unbind(2)
 
     def _normed(self, x: Tensor, name: str) -> Tensor:
         weight = getattr(self, name, None)
         return x if weight is None else rms_norm(x, x.shape[-1:], weight, EPS)
 
-    def _linear(self, x: Tensor, name: str) -> Tensor:
-        return linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-
 
 class PreparedFeedForward(nn.Module):
     """Feed-forward with LR injection, whose strength is part of its weights: see `FeedForward`."""
 
-    up_weight: Tensor
-    up_bias: Tensor
-    down_weight: Tensor
-    down_bias: Tensor
     control_conv_weight: Tensor
     control_conv_bias: Tensor
-    control_linear_weight: Tensor
-    control_linear_bias: Tensor
 
     def __init__(self, config: TransformerConfig, state: State) -> None:
         super().__init__()
-        keep(self, "up", below(state, "net.0.proj."))
-        keep(self, "down", below(state, "net.2."))
-        for name in ("control_conv", "control_linear"):
-            if f"{name}.weight" in state:
-                values = below(state, f"{name}.")
-                keep(self, name, {k: v * config.injection_scale for k, v in values.items()})
+        self.up: AnyMatrix = Matrix(**below(state, "net.0.proj."))
+        self.down: AnyMatrix = Matrix(**below(state, "net.2."))
+        conv, control = (
+            {k: v * config.injection_scale for k, v in below(state, f"{name}.").items()}
+            for name in ("control_conv", "control_linear")
+        )
+        self.has_conv = bool(conv)
+        if conv:
+            keep(self, "control_conv", conv)
+        self.control_linear: AnyMatrix | None = Matrix(**control) if control else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Feed text [B, M, D] forward."""
-        hidden = gelu_(linear(x, self.up_weight, self.up_bias))
-        return linear(hidden, self.down_weight, self.down_bias)
+        return self.down(gelu_(self.up(x)))
 
     def inject(self, image: Tensor, grid: tuple[int, int], *, need_lr: bool) -> Tensor:
         """Feed [X; L] [2, B, N, D] forward; only X [1, B, N, D] comes back without `need_lr`."""
-        hidden = gelu_(linear(image, self.up_weight, self.up_bias))
+        hidden = gelu_(self.up(image))
         x, lr = hidden
-        if hasattr(self, "control_conv_weight"):
+        if self.has_conv:
             # A view: tokens are pixels, and channels come last.
             plane = lr.unflatten(1, grid).permute(0, 3, 1, 2)
             weight, bias = self.control_conv_weight, self.control_conv_bias
             injected = conv2d(plane, weight, bias, padding=1, groups=len(weight))
             x += injected.permute(0, 2, 3, 1).flatten(1, 2)
-        elif hasattr(self, "control_linear_weight"):
-            x += linear(lr, self.control_linear_weight, self.control_linear_bias)
-        return linear(hidden if need_lr else hidden[:1], self.down_weight, self.down_bias)
+        elif self.control_linear is not None:
+            x += self.control_linear(lr)
+        return self.down(hidden if need_lr else hidden[:1])
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ import torch
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.events import Noted, Observer, Warned, ignore
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.components import Codec, Components, Encoder, Part
 from dit4sr_cli.pipeline.conditioning import Conditioning
-from dit4sr_cli.pipeline.device import pick_device, pick_dtype, wider
+from dit4sr_cli.pipeline.device import check_quantize, pick_device, pick_dtype, wider
 from dit4sr_cli.pipeline.predictor import Network
 from dit4sr_cli.weights.codec import load_block_codec
 from dit4sr_cli.weights.resolve import Resolved
@@ -43,6 +43,7 @@ class _Plan:
     """Whether a part stays on the device after its use."""
     streams: bool
     plain: bool
+    quantize: Quantize = Quantize.NONE
 
 
 def assemble(
@@ -52,6 +53,7 @@ def assemble(
     precision: Precision | str = Precision.AUTO,
     t5: bool = True,
     low_memory: bool = False,
+    quantize: Quantize = Quantize.NONE,
     plain: bool = False,
     cache: Path | None = None,
     observe: Observer = ignore,
@@ -64,15 +66,17 @@ def assemble(
         precision: of the transformer.
         t5: False leaves the third text encoder out even if it is there.
         low_memory: read the transformer's blocks one by one.
+        quantize: in how many bits the transformer's matrices are held.
         plain: compute as it was published, nothing folded or computed ahead; for comparison.
         cache: where text embeddings are kept; None: nowhere.
         observe: hears of what is not as usual.
 
     Raises:
         ModelError: a part is missing, damaged, or does not fit the others.
-        UsageError: the device is not on this machine.
+        UsageError: the device is not on this machine, or cannot compute like that.
     """
     target = pick_device(device)
+    check_quantize(quantize, target, plain=plain, low_memory=low_memory)
     dtype = pick_dtype(precision, target)
     if target.type == "cpu":
         memory.keep_pages()
@@ -80,8 +84,16 @@ def assemble(
     config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
     skeleton = Transformer.skeleton(folder, config)
     _check_codec(found)
-    held = skeleton if plain else Prepared.of(skeleton, config)
-    plan = _plan(held, target, dtype, low_memory=low_memory, plain=plain, observe=observe)
+    held = skeleton if plain else Prepared.of(skeleton, config, quantize)
+    plan = _plan(
+        held,
+        target,
+        dtype,
+        low_memory=low_memory,
+        plain=plain,
+        quantize=quantize,
+        observe=observe,
+    )
     text = _text(found, config, plan, t5=t5, cache=cache, observe=observe)
     return _components(found, config, plan, text)
 
@@ -94,7 +106,7 @@ def _components(
 
     def load_transformer() -> Network:
         if not (plan.plain or plan.streams):
-            return load_prepared(folder, config, plan.device, plan.dtype)
+            return load_prepared(folder, config, plan.device, plan.dtype, plan.quantize)
         return Transformer.from_folder(
             folder,
             spec.wiring,
@@ -122,6 +134,7 @@ def _components(
         wider=wider_components,
         streams=plan.streams,
         plain=plan.plain,
+        quantize=plan.quantize,
     )
 
 
@@ -132,10 +145,11 @@ def _plan(
     *,
     low_memory: bool,
     plain: bool,
+    quantize: Quantize,
     observe: Observer,
 ) -> _Plan:
     """Keep everything on the device if it fits; else move parts away, or stream the blocks."""
-    need = sum(tensor.numel() for tensor in held.state_dict().values()) * dtype.itemsize
+    need = sum(_bytes(tensor, dtype) for tensor in held.state_dict().values())
     free = memory.free_bytes(device)
     is_host = device.type == "cpu"
     streams = low_memory
@@ -144,12 +158,29 @@ def _plan(
         observe(
             Warned(
                 f"{_gib(free)} GiB of memory are free and the transformer takes {_gib(need)}: "
-                "its blocks are read one by one, as with --low-memory"
+                f"its blocks are read one by one, as with --low-memory{_and_exact(quantize)}"
             )
         )
     stays = is_host or not (streams or (free is not None and free < need + ROOM))
     observe(Noted(f"transformer {_gib(need)} GiB, {'streamed' if streams else 'whole'}"))
-    return _Plan(device=device, dtype=dtype, stays=stays, streams=streams, plain=plain)
+    return _Plan(
+        device=device,
+        dtype=dtype,
+        stays=stays,
+        streams=streams,
+        plain=plain,
+        quantize=Quantize.NONE if streams else quantize,
+    )
+
+
+def _and_exact(quantize: Quantize) -> str:
+    """What else is not as it was asked for."""
+    return "" if quantize is Quantize.NONE else ", and not quantised"
+
+
+def _bytes(tensor: torch.Tensor, dtype: torch.dtype) -> int:
+    """What a tensor will take; those of 8 bits are quantised and stay that."""
+    return tensor.numel() * min(tensor.itemsize, dtype.itemsize)
 
 
 def _check_codec(found: Resolved) -> None:

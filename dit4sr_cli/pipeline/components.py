@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.conditioning import Conditioning
@@ -102,3 +103,5 @@ class Components:
     """Whether the transformer's blocks are read one by one."""
     plain: bool = False
     """Whether it is computed as it was published, a tile at a time; for comparison."""
+    quantize: Quantize = Quantize.NONE
+    """In how many bits the transformer's matrices are held."""

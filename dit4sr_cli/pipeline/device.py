@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.model import kernels
 
 _DTYPES = {
@@ -75,6 +75,45 @@ def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
         is_wanted = precision is Precision.FAST and kernels.has_fast_bfloat16()
         return torch.bfloat16 if is_wanted else torch.float32
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float16
+
+
+def check_quantize(
+    how: Quantize, device: torch.device, *, plain: bool = False, low_memory: bool = False
+) -> None:
+    """Find out before anything is read whether matrices can be quantised like this.
+
+    Raises:
+        UsageError: the device cannot, or the transformer runs in a form in which they are not.
+    """
+    option = f"--quantize {how.value}"
+    if how is Quantize.NONE:
+        return
+    if plain or low_memory:
+        other = "the plain path" if plain else "--low-memory"
+        raise UsageError(f"{option} and {other} exclude each other", hint="choose one of them")
+    if how is Quantize.INT8 and not _multiplies_int8(device):
+        where = "this processor" if device.type == "cpu" else device.type
+        raise UsageError(
+            f"{option}: {where} has no fast 8-bit products",
+            hint="--quantize int4 saves memory on any device",
+        )
+    if how is Quantize.FP8 and not _multiplies_fp8(device):
+        raise UsageError(
+            f"{option} needs an NVIDIA card of compute capability 8.9 or later",
+            hint="--quantize int8 or int4 run on others",
+        )
+
+
+def _multiplies_int8(device: torch.device) -> bool:
+    """On the CPU only with VNNI: without it sums of large values saturate."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("avx512_vnni") or able.get("avx_vnni") or able.get("amx_int8"))
+
+
+def _multiplies_fp8(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability() >= (8, 9)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

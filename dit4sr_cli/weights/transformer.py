@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.model.config import TransformerConfig, Wiring
 from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.model.transformer import MMDiTControl
@@ -76,6 +77,7 @@ def load_prepared(
     config: TransformerConfig,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
+    quantize: Quantize = Quantize.NONE,
 ) -> Prepared:
     """Load a transformer in the form in which it runs fastest and takes least memory.
 
@@ -84,6 +86,7 @@ def load_prepared(
         config: of these weights.
         device: where the weights go.
         dtype: None keeps the type they are stored in.
+        quantize: in how many bits the matrices of blocks are held.
 
     Raises:
         ModelError: files are missing or damaged.
@@ -95,7 +98,7 @@ def load_prepared(
         read = read_state_dict(folder, device=device, dtype=dtype, names=wanted)
         return {name.removeprefix(start): tensor for name, tensor in read.items()}
 
-    return Prepared(config, state).eval()
+    return Prepared(config, state, quantize).eval()
 
 
 def read_config(

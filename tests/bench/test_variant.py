@@ -6,7 +6,7 @@ import pytest
 
 from dit4sr_cli.bench.variant import Variant, changed
 from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, StartPoint
+from dit4sr_cli.core.types import ColorFix, DeviceChoice, Precision, Quantize, StartPoint
 
 BASE = Variant(name="base")
 
@@ -14,7 +14,7 @@ BASE = Variant(name="base")
 def test_every_kind_of_value():
     text = (
         "steps=4, guidance=2.5,start=lr,color-fix=none,dtype=bf16,device=cpu,low-memory=yes,"
-        "t5=no,model=nano,plain=yes,prompt=a cat"
+        "t5=no,model=nano,plain=yes,quantize=int4,prompt=a cat"
     )
     found = changed(BASE, text)
     assert found.name == text
@@ -22,6 +22,7 @@ def test_every_kind_of_value():
     assert (upscale.steps, upscale.guidance, upscale.prompt) == (4, 2.5, "a cat")
     assert (upscale.start, upscale.color_fix) == (StartPoint.LR, ColorFix.NONE)
     assert (model.precision, model.device) == (Precision.BF16, DeviceChoice.CPU)
+    assert model.quantize is Quantize.INT4
     assert (model.low_memory, model.t5, model.model, found.plain) == (True, False, "nano", True)
 
 

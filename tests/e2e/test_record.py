@@ -96,6 +96,15 @@ def test_every_format_carries_it(format, tmp_path):
     assert json.loads(done.stdout)["difference"]["same"]
 
 
+def test_fewer_bits_are_replayed(made, tmp_path):
+    upscale(made / "photo.jpg", tmp_path / "out.png", "--quantize", "int4", "-q")
+    assert record_of(tmp_path / "out.png")["machine"]["quantize"] == "int4"
+    args = ("--source", made / "photo.jpg", "-o", tmp_path / "again.png", "--json")
+    done = run_cli("rerun", tmp_path / "out.png", *args)
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout)["difference"]["same"]
+
+
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 def test_other_readers_find_it(made):
     command = ["exiftool", "-json", "-XMP:all", str(made / "out.png")]

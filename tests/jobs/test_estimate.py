@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
+from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.jobs.estimate import estimate, learn, problems, read_header
 
 
@@ -141,6 +143,12 @@ def test_seconds_are_learnt(tmp_path, monkeypatch):
     learn(outcome)
     found = _estimate(source)
     assert found.is_measured
+    quantised = ModelSettings(model="nano", quantize=Quantize.INT4)
+    fewer = {"upscale": UpscaleSettings(), "caption": CaptionSettings(), "output": OutputSettings()}
+    assert not estimate({source: tmp_path / "b.png"}, model=quantised, **fewer).is_measured
+    learn(replace(outcome, quantize="int4", seconds=outcome.seconds * 3))
+    assert estimate({source: tmp_path / "b.png"}, model=quantised, **fewer).is_measured
+    assert _estimate(source).seconds == found.seconds
     assert found.seconds == pytest.approx(outcome.seconds, rel=0.01)
     (tmp_path / "home" / "cache" / "speeds.json").write_text("{damaged")
     assert not _estimate(source).is_measured

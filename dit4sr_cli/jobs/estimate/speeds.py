@@ -1,7 +1,7 @@
 """How long it takes: the seconds of earlier runs on this machine, before the first one a guess.
 
-They are kept by model, device, precision and threads, divided by the latent cells that went through
-the transformer.
+They are kept by model, device, arithmetic and threads, divided by the latent cells that went
+through the transformer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dit4sr_cli.core.parts import part_of
 from dit4sr_cli.core.paths import cache_dir
 from dit4sr_cli.core.settings import ModelSettings
 from dit4sr_cli.core.sizes import MULTIPLE
-from dit4sr_cli.core.types import DeviceChoice, Precision
+from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.tiles.grid import Tiling, cover
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def learn(record: Record, *, seconds: float | None = None, threads: int | None =
     taken = record.seconds if seconds is None else seconds
     if cells <= 0 or taken <= 0:
         return
-    key = "|".join((record.model, record.device, record.dtype, str(threads or _threads())))
+    arithmetic = record.dtype
+    if record.quantize != Quantize.NONE.value:
+        arithmetic += f"+{record.quantize}"
+    key = "|".join((record.model, record.device, arithmetic, str(threads or _threads())))
     known = _speeds()
     before = known.pop(key, {"cells": 0.0, "seconds": 0.0})
     known[key] = {  # last in the file: the latest
@@ -71,8 +74,10 @@ def speed_of(spec: ModelSpec, model: ModelSettings) -> tuple[float, bool]:
     dtype = wanted.get(model.precision)
     fitting = []
     for key, value in _speeds().items():
-        name, device, kind, threads = key.split("|")
+        name, device, arithmetic, threads = key.split("|")
+        kind, _, quantize = arithmetic.partition("+")
         is_same = name == spec.name and dtype in (None, kind)
+        is_same = is_same and (quantize or Quantize.NONE.value) == model.quantize.value
         if is_same and model.device.value in ("auto", device.split(":")[0]):
             is_on_cpu = device == "cpu" and threads != str(_threads())
             fitting.append((not is_on_cpu, value["seconds"] / value["cells"]))
