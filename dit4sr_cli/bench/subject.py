@@ -81,7 +81,7 @@ class Subject:
             source=task.source,
             upscale=variant.upscale,
             caption=CaptionSettings(caption=CaptionChoice.NONE),
-            model=plan.choose_model(variant.model, variant.upscale),
+            model=variant.model,
             # No record: to name weights of many gigabytes they would be read once more.
             output=OutputSettings(target=task.result, overwrite=True, record=False),
         )

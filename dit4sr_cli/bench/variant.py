@@ -11,6 +11,7 @@ from typing import Any
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import ModelSettings, UpscaleSettings
 from dit4sr_cli.core.words import did_you_mean
+from dit4sr_cli.jobs.plan import choose_model
 
 _SPELLINGS = {"dtype": "precision"}
 _WORDS = {"yes": True, "no": False, "true": True, "false": False}
@@ -49,6 +50,7 @@ def changed(variant: Variant, text: str) -> Variant:
             known = [one.replace("_", "-") for one in known]
             hint = did_you_mean(option, known) or f"known are {', '.join(known)}"
             raise UsageError(f"{text!r}: no option {option!r}", hint=hint)
+    model = choose_model(model, upscale)
     return Variant(name=text or variant.name, upscale=upscale, model=model, plain=plain)
 
 

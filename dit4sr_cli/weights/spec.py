@@ -46,7 +46,7 @@ class ModelSpec:
     native_scale: int = 0
     process_size: int = 512
     tile: int = 64
-    overlap: int = 7
+    overlap: int = 6
     reference_overlap: int = 24
     min_cells: int = 1
     shift: float = 3.0

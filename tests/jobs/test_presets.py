@@ -78,6 +78,6 @@ def test_what_makes_no_sense_is_refused(wrong):
 
 
 def test_the_reference_grid_has_its_own_overlap():
-    assert tiling_of(UpscaleSettings(), PUBLISHED).overlap == 7
+    assert tiling_of(UpscaleSettings(), PUBLISHED).overlap == 6
     assert tiling_of(UpscaleSettings(grid="reference"), PUBLISHED).overlap == 24
     assert tiling_of(UpscaleSettings(grid="reference", tile=32), PUBLISHED).overlap == 12
