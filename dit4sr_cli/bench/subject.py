@@ -111,7 +111,8 @@ class Subject:
 
     def _tokens(self, record: Record, parts: Components) -> int:
         """X, L and text: of all tiles and steps, and of both halves of guidance."""
-        used = replace(self.task.variant.upscale, tile=record.tile, overlap=record.overlap)
+        asked = self.task.variant.upscale
+        used = replace(asked, tile=record.tile, overlap=record.overlap, grid=record.grid)
         size = Size(*record.input_size)
         factor, _ = output_size(size, used)
         tile = tiles_of(size, factor, used, parts.spec)[0]

@@ -17,7 +17,7 @@ _SHARES = {Preset.BEST: 1.0, Preset.BALANCED: 0.5, Preset.DRAFT: 0.2}
 """Of the model's own steps; a model of one step keeps it."""
 _SHORTCUTS: Mapping[Preset, Mapping[str, Any]] = {
     Preset.BEST: {"grid": Grid.REFERENCE},
-    Preset.BALANCED: {"solver": Solver.DPM, "guidance_from": 0.3, "reuse": 0.1},
+    Preset.BALANCED: {"solver": Solver.DPM, "guidance_from": 0.4, "reuse": 0.1},
     Preset.DRAFT: {"solver": Solver.DPM, "guidance_from": 0.5, "reuse": 0.2, "coarse": 0.4},
 }
 _IN_16_BITS = (Preset.BALANCED, Preset.DRAFT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,14 @@ from pathlib import Path
 import pytest
 from helpers import images
 from helpers.cli import command, environment, run_cli
+
+from dit4sr_cli import __version__
+from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.settings import ModelSettings
+from dit4sr_cli.jobs.batch import todo
+from dit4sr_cli.jobs.batch.request import Request, as_expected
+from dit4sr_cli.jobs.batch.worker import Worker
+from dit4sr_cli.weights.resolve import embedded_dir, resolve
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="needs kill")]
@@ -156,3 +165,23 @@ def test_without_ray_it_says_what_to_install(folder):
     done = run_cli("batch", folder / "in", "-o", folder / "out", "--ray", "auto", faults=["no_ray"])
     assert done.code == 2
     assert "dit4sr[ray]" in done.lines[-1]
+
+
+def test_where_no_machine_has_the_model_the_run_ends(folder, cluster):
+    """It is in the home of the one that starts the run, and the workers have another."""
+    shutil.copytree(embedded_dir() / "nano", folder / "home" / "models" / "mine")
+    words = [folder / "in", "-o", folder / "out", "--ray", cluster.address, "--model", "mine"]
+    done = run_cli("batch", *words, env=SAME_DATE | {"DIT4SR_HOME": str(folder / "home")})
+    assert done.code == 5, done.stderr
+    assert any("left out: " in line and "mine" in line for line in done.lines)
+    assert not state_of(folder / "out")
+
+
+def test_a_worker_makes_nothing_with_other_weights_or_another_version(folder):
+    request = Request(targets={}, folder=folder / "out", model=ModelSettings(model="nano"))
+    digest = todo.settings_digest(request, resolve("nano"))
+    Worker(request, digest, as_expected).check(__version__)
+    with pytest.raises(ModelError, match="other weights"):
+        Worker(request, "another", as_expected).check(__version__)
+    with pytest.raises(ModelError, match=r"0\.0\.1"):
+        Worker(request, digest, as_expected).check("0.0.1")

@@ -81,7 +81,6 @@ class Crew:
         self.workers = [_Member(name, actor) for name, actor in workers]
         self._request, self._ledger = request, ledger
         self._calls: dict[Ref, _Call] = {}
-        self._reason: Exception | None = None
         self._alone_since = time.monotonic()
 
     def call(self, method: Any, *args: object) -> Ref:
@@ -166,7 +165,7 @@ class Crew:
         except RayActorError as error:
             self._lost(call, error, waiting, kind)
         except RayTaskError as error:
-            self._refused(call, error)
+            self._refused(call, error, waiting)
         else:
             if call.is_news:
                 for event in value:
@@ -179,21 +178,22 @@ class Crew:
                 member.is_ready = True
                 self._listen(call.worker)
 
-    def _refused(self, call: _Call, error: Any) -> None:
+    def _refused(self, call: _Call, error: Any, waiting: deque[Task]) -> None:
         """A worker said no: it cannot load the model, or there is a bug."""
         cause = error.cause if isinstance(error.cause, Exception) else error
         if call.task is not None:
             for job in call.task.jobs:
                 self._ledger.settle(self._ledger.failed(job.source, job.target, cause))
         elif not call.is_news:
-            self._drop(call.worker, self._ledger.explain(cause))
+            self._drop(call.worker, self._ledger.explain(cause), waiting)
 
     def _lost(self, call: _Call, error: Exception, waiting: deque[Task], kind: Kind) -> None:
         """A worker is gone: Ray starts it anew, and what it was at goes on elsewhere."""
         member = self.workers[call.worker]
         if call.task is None and not call.is_news:
             reason = str(error).splitlines()[0]
-            self._drop(call.worker, ModelError(f"the worker cannot be started: {reason}"))
+            known = ModelError(f"the worker cannot be started: {reason}")
+            self._drop(call.worker, known, waiting)
             return
         if member.is_ready:
             self._ledger.observe(events.Warned(f"{member.name}: lost; it is started again"))
@@ -217,15 +217,15 @@ class Crew:
                 left.append(Task([job], task.losses + 1))
         return left
 
-    def _drop(self, number: int, error: Dit4srError) -> None:
+    def _drop(self, number: int, error: Dit4srError, waiting: deque[Task]) -> None:
         """Go on without a worker; with the last one, the run ends."""
         member = self.workers[number]
+        for task in member.tasks:  # lost with it, though that has not been heard of yet
+            waiting.extendleft(reversed(self._again(task)))
+        member.tasks.clear()
         self._calls = {ref: call for ref, call in self._calls.items() if call.worker != number}
-        self._reason = error
-        is_last = not any(call.task or not call.is_news for call in self._calls.values()) and not (
-            any(other.is_ready for other in self.workers)
-        )
-        if is_last:
+        is_getting_ready = any(not (c.task or c.is_news) for c in self._calls.values())
+        if not is_getting_ready and not any(other.is_ready for other in self.workers):
             raise error
         self._ledger.observe(events.Warned(f"{member.name}: left out: {error.message}"))
 
