@@ -17,6 +17,7 @@ from dit4sr_cli.core.sizes import MULTIPLE
 from dit4sr_cli.core.types import ColorFix, Quantize
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.prepared import Prepared
+from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.components import Components, Part
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.device import check_quantize, pick_device, pick_dtype
@@ -96,6 +97,8 @@ def components(
     quantize = settings.quantize
     check_quantize(quantize, device, plain=plain)
     dtype = pick_dtype(settings.precision, device)
+    if device.type == "cpu":
+        memory.return_pages()
     return Components(
         spec=ModelSpec(
             name=f"random:{architecture.name}",

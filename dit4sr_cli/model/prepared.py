@@ -28,6 +28,9 @@ from dit4sr_cli.model.precondition import ResidualPreconditioner
 from dit4sr_cli.model.prepared_block import PreparedBlock, modulated
 from dit4sr_cli.model.reuse import Reuse
 
+CENTRE = 64
+"""Tokens along a side of the part of the position table that is held; others are read again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -50,6 +53,7 @@ class Conditions:
 class Prepared(nn.Module):
     """A transformer that has been made ready to run; see `MMDiTControl` for what it computes."""
 
+    centre: Tensor
     patch_weight: Tensor
     patch_bias: Tensor
     out_weight: Tensor
@@ -73,6 +77,9 @@ class Prepared(nn.Module):
         self.config = config
         self._state = state
         self._positions: dict[tuple[int, int], Tensor] = {}
+        # First, while there is nothing else: the whole table is larger than any block.
+        held = min(CENTRE, config.pos_embed_max_size)
+        self.register_buffer("centre", self._middle(held, held))
         keep(self, "patch", state("pos_embed.proj."))
         keep(self, "out", state("proj_out."))
         self.blocks = nn.ModuleList()
@@ -240,16 +247,23 @@ class Prepared(nn.Module):
         h, w = plane.shape[-2:]
         return plane.flatten(2).transpose(1, 2) + self._crop(h, w)
 
+    def _middle(self, h: int, w: int) -> Tensor:
+        """The centre of the position table as it was read, [h, w, D]."""
+        size = self.config.pos_embed_max_size
+        table = self._state("pos_embed.pos_embed")[""].view(size, size, -1)
+        top, left = (size - h) // 2, (size - w) // 2
+        return table[top : top + h, left : left + w].clone()
+
     def _crop(self, h: int, w: int) -> Tensor:
         """The centre of the position table, [N, D]."""
         if (h, w) not in self._positions:
             size = self.config.pos_embed_max_size
             if h > size or w > size:
                 raise ValueError(f"a grid of {h} x {w} tokens exceeds the position table of {size}")
-            table = self._state("pos_embed.pos_embed")[""].view(size, size, -1)
-            top, left = (size - h) // 2, (size - w) // 2
-            crop = table[top : top + h, left : left + w].flatten(0, 1)
-            self._positions[h, w] = crop.to(self.patch_weight, copy=True)
+            held = min(CENTRE, size)
+            crop = self.centre if h <= held and w <= held else self._middle(size, size)
+            top, left = ((size - side) // 2 - (size - len(crop)) // 2 for side in (h, w))
+            self._positions[h, w] = crop[top : top + h, left : left + w].flatten(0, 1)
         return self._positions[h, w].to(self.patch_weight.device)
 
 

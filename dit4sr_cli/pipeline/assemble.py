@@ -79,7 +79,7 @@ def assemble(
     check_quantize(quantize, target, plain=plain, low_memory=low_memory)
     dtype = pick_dtype(precision, target)
     if target.type == "cpu":
-        memory.keep_pages()
+        memory.return_pages()
     folder = found.folder / "transformer"
     config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
     skeleton = Transformer.skeleton(folder, config)

@@ -72,6 +72,7 @@ class Part(Generic[T]):
         """The network on its device; afterwards it makes room, unless it stays."""
         if self._network is None:
             self._network = self._load()
+            memory.trim(self._device)
         elif not self._stays:
             self._network.to(self._device)
         try:

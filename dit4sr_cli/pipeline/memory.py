@@ -15,6 +15,7 @@ KEPT_TENSOR = 128 << 20
 """Bytes: larger tensors go back to the system when they are freed."""
 KEPT_IN_ALL = 256 << 20
 """Bytes that are kept when nothing uses them."""
+_LARGE = 1 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "invalid buffer size")
 
@@ -25,12 +26,21 @@ def keep_pages() -> None:
     glibc gives large ones back to the system at once, which then has to clear the same pages again
     for each intermediate result: a sixth of the time of a small network. Elsewhere nothing happens.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # macOS and musl have none, Windows no such name
-        return
-    mallopt(_M_MMAP_THRESHOLD, KEPT_TENSOR)
-    mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL)
+    if (mallopt := _of_glibc("mallopt")) is not None:
+        mallopt(_M_MMAP_THRESHOLD, KEPT_TENSOR)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL)
+
+
+def return_pages() -> None:
+    """Have glibc give freed memory back at once: holes that loading leaves would stay for good."""
+    if (mallopt := _of_glibc("mallopt")) is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def trim(device: torch.device) -> None:
+    """Give back what the C library holds in reserve."""
+    if device.type == "cpu" and (malloc_trim := _of_glibc("malloc_trim")) is not None:
+        malloc_trim(0)
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -51,6 +61,8 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    else:
+        trim(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -93,6 +105,15 @@ class Fitting:
                     raise
             release(self._device)  # after the except: the error holds on to its frames' tensors
             self.largest = (size + 1) // 2
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; macOS and musl have it not, Windows has no such library."""
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return found
 
 
 def _free_host_bytes() -> int | None:

@@ -18,6 +18,7 @@ from dit4sr_cli.model.flow import TRAIN_TIMESTEPS, guided
 from dit4sr_cli.model.prepared import Prepared
 from dit4sr_cli.model.reuse import Reuse
 from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.device import limits_of
 from dit4sr_cli.pipeline.memory import Fitting
@@ -77,6 +78,8 @@ class Predictor:
                 torch.cat([half.prompt_embeds for half in self._halves]),
                 torch.cat([half.pooled_prompt_embeds for half in self._halves]),
             )
+        if device.type == "cpu":
+            memory.keep_pages()  # not before: what was read for the conditions shall go
 
     def __call__(
         self, boxes: Sequence[Box], *, latents: Tensor, lr_latents: Tensor, step: int
