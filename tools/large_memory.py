@@ -85,7 +85,8 @@ def measure(source: Path, *, cheap: bool, whole: bool) -> dict[str, object]:
             _make_cheap(upscaler)
         return upscaler
 
-    outcome = (upscale if whole else large).run(request, load=load, observe=observe)  # type: ignore
+    large.suits = lambda request: not whole  # whatever its size
+    outcome = upscale.run(request, load=load, observe=observe)  # type: ignore[arg-type]
     return {
         "output": outcome.output_size,
         "bytes": target.stat().st_size,

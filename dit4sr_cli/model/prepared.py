@@ -28,7 +28,7 @@ from dit4sr_cli.model.precondition import ResidualPreconditioner
 from dit4sr_cli.model.prepared_block import PreparedBlock, modulated
 from dit4sr_cli.model.reuse import Reuse
 
-CENTRE = 64
+CENTRE = 32
 """Tokens along a side of the part of the position table that is held; others are read again."""
 
 

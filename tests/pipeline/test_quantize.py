@@ -15,6 +15,7 @@ from dit4sr_cli.core.settings import ModelSettings
 from dit4sr_cli.core.types import Quantize
 from dit4sr_cli.jobs.upscaler import Upscaler
 from dit4sr_cli.model.matrix import Int4Matrix, Matrix
+from dit4sr_cli.model.prepared import CENTRE
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.device import check_quantize
 
@@ -99,7 +100,10 @@ def test_random_weights_too():
 def test_the_estimate_counts_bits(folder, monkeypatch):
     """What is too large fits in four bits; what does not even then is streamed, exactly."""
     need = {how: _need(folder, how) for how in (Quantize.NONE, Quantize.INT4)}
-    assert need[Quantize.INT4] < need[Quantize.NONE] / 2
+    # Of so small a network the positions, which are never quantised, are a large part.
+    config = Upscaler.load(folder, device="cpu").components.config
+    positions = 4 * config.width * min(CENTRE, config.pos_embed_max_size) ** 2
+    assert need[Quantize.INT4] - positions < (need[Quantize.NONE] - positions) / 2
     free = (need[Quantize.INT4] + need[Quantize.NONE]) // 2
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
     assert Upscaler.load(folder, device="cpu").components.streams
