@@ -19,6 +19,7 @@ from dit4sr_cli.fidelity import colour
 from dit4sr_cli.fidelity.colour import Floats
 from dit4sr_cli.fidelity.reduction import reduced
 from dit4sr_cli.fidelity.ssim import MARGIN, ssim_map
+from dit4sr_cli.imaging import scratch
 from dit4sr_cli.imaging.picture import Pixels
 
 CELL, TILE = 8, 8
@@ -204,6 +205,7 @@ def check(source: Pixels, output: Pixels) -> Check:
         edges = grid.columns[grid.tile_columns]
         parts = np.split(differences, edges[1:-1], axis=1)
         p95.append([float(np.percentile(part, 95)) for part in parts])
+        scratch.rest()  # of a large picture, what was read stays on the disk
         sums.append(_summed(strip, grid, len(p95) - 1))
     return _concluded(np.concatenate(sums), np.array(p95), histogram, grid, _scale(source, output))
 

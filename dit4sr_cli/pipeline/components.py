@@ -78,6 +78,8 @@ class Part(Generic[T]):
         try:
             yield self._network
         finally:
+            memory.return_pages()
+            memory.trim(self._device)
             if not self._stays and self._network is not None:
                 self._network.to(torch.device("cpu"))
                 memory.release(self._device)
