@@ -192,11 +192,11 @@ class Prepared(nn.Module):
         grid = (x.shape[-2] // patch, x.shape[-1] // patch)
         image = torch.stack([self._tokens(x), lr_tokens])
         text = conditions.text[which]
-        run = partial(self._run, which=which, conditions=conditions, step=step, grid=grid)
+        run = partial(self._run, conditions=conditions, step=step, grid=grid)
         if reuse is None:
-            out = run(image, text, range(len(self.blocks)))[0][0]
+            out = run(image, text, range(len(self.blocks)), which=which)[0][0]
         else:
-            out = self._reusing(reuse, image, text, run)
+            out = self._reusing(reuse, image, text, which, run)
         scale, shift = _of_step(conditions.final, step, which)
         tokens = linear(modulated(out, shift, scale), self.out_weight, self.out_bias)
         (h, w), channels = grid, self.config.out_channels
@@ -223,21 +223,23 @@ class Prepared(nn.Module):
         return image, text
 
     def _reusing(
-        self, reuse: Reuse, image: Tensor, text: Tensor, run: Callable[..., tuple[Tensor, Tensor]]
+        self,
+        reuse: Reuse,
+        image: Tensor,
+        text: Tensor,
+        which: Tensor,
+        run: Callable[..., tuple[Tensor, Tensor]],
     ) -> Tensor:
         """X [B, N, D] after all blocks, those after the first only where they are stale."""
         before = image[0].clone()
-        image, text = run(image, text, range(1))
+        image, text = run(image, text, range(1), which=which)
         after = image[0].clone()
         work = after - before
         stale = reuse.stale(work)
         if bool(stale.any()):
-            which: Tensor = run.keywords["which"]  # type: ignore[attr-defined]
             rest = range(1, len(self.blocks))
             made, _ = run(image[:, stale], text[stale], rest, which=which[stale])
             reuse.renew(stale, work, made[0] - after[stale])
-        else:
-            reuse.skipped += len(stale)
         assert reuse.others is not None
         return after + reuse.others
 

@@ -22,13 +22,11 @@ class Reuse:
         threshold: of that movement, relative to the work itself.
         first: work of the first block when the others were last computed, [B, N, D].
         others: what they added then, [B, N, D].
-        skipped: how many tiles were spared the other blocks.
     """
 
     threshold: float
     first: Tensor | None = None
     others: Tensor | None = None
-    skipped: int = 0
 
     def stale(self, work: Tensor) -> Tensor:
         """Which tiles have to be computed, [B]."""
@@ -43,4 +41,3 @@ class Reuse:
             self.first, self.others = work, others
         else:
             self.first[stale], self.others[stale] = work[stale], others
-        self.skipped += len(stale) - int(stale.sum())

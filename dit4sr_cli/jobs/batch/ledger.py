@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dit4sr_cli.core import events
+from dit4sr_cli.core import events, parts
 from dit4sr_cli.core.errors import Dit4srError, ExitCode
 from dit4sr_cli.jobs.batch.request import About, Explain, Job, Observer
 from dit4sr_cli.jobs.journal import Entry, Happened, Journal, Stamp
+from dit4sr_cli.jobs.provenance import sidecar_of
 from dit4sr_cli.jobs.record import FileOutcome, Outcome, Status
 
 _UNREADABLE = "folder cannot be read"
@@ -27,6 +28,12 @@ class Failure:
         """What is kept of an error."""
         reason = f"{error.message} ({error.hint})" if error.hint else error.message
         return cls(reason, int(error.exit_code))
+
+
+def sweep(target: Path) -> None:
+    """Remove what was left half written for a picture and its sidecar; nobody may be at it."""
+    for path in (target, sidecar_of(target)):
+        parts.sweep(path)
 
 
 class Ledger:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dit4sr_cli.core import events, parts
+from dit4sr_cli.core import events
 from dit4sr_cli.jobs.batch import todo
-from dit4sr_cli.jobs.batch.ledger import Ledger
+from dit4sr_cli.jobs.batch.ledger import Ledger, sweep
 from dit4sr_cli.jobs.batch.request import (
     Explain,
     Job,
@@ -24,7 +24,6 @@ from dit4sr_cli.jobs.batch.request import (
 )
 from dit4sr_cli.jobs.batch.todo import Common
 from dit4sr_cli.jobs.journal import Journal, journal
-from dit4sr_cli.jobs.provenance import sidecar_of
 from dit4sr_cli.jobs.upscale import Loader, load_upscaler
 
 
@@ -93,6 +92,4 @@ def _size(path: Path) -> int:
 def _sweep(log: Journal) -> None:
     """Remove what a run that was cut off has left half written."""
     for entry in log.unfinished():
-        target = log.folder / entry.target
-        for path in (target, sidecar_of(target)):
-            parts.sweep(path)
+        sweep(log.folder / entry.target)

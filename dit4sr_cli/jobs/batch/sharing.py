@@ -12,12 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from dit4sr_cli.core import events, parts
+from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import Dit4srError, ExitCode, ModelError, UsageError
-from dit4sr_cli.jobs import provenance
 from dit4sr_cli.jobs.batch import todo
 from dit4sr_cli.jobs.batch.connection import Actor, Ref
-from dit4sr_cli.jobs.batch.ledger import Failure, Ledger
+from dit4sr_cli.jobs.batch.ledger import Failure, Ledger, sweep
 from dit4sr_cli.jobs.batch.request import Job, Request
 from dit4sr_cli.jobs.record import FileOutcome, Status
 
@@ -120,7 +119,7 @@ class Crew:
                 ray.get(member.actor.news.remote(), timeout=10)
         self._calls.clear()
         for job in held:
-            _sweep(job)
+            sweep(job.target)
 
     def _prepare(self, number: int, kind: Kind) -> None:
         member = self.workers[number]
@@ -205,7 +204,7 @@ class Crew:
         """What of a lost task is still to be done, picture by picture."""
         left = []
         for job in task.jobs:
-            _sweep(job)
+            sweep(job.target)
             if todo.why_not(job, self._request, self._ledger.log) == todo.DONE_BEFORE:
                 outcome = FileOutcome(source=job.source, target=job.target, status=Status.DONE)
                 self._ledger.settle(outcome)
@@ -237,8 +236,3 @@ class Crew:
                 f"no machine of the cluster has been there for {PATIENCE_SECONDS:.0f} s",
                 hint="the same command goes on when there are some",
             )
-
-
-def _sweep(job: Job) -> None:
-    for target in (job.target, provenance.sidecar_of(job.target)):
-        parts.sweep(target)
