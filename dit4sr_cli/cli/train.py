@@ -9,6 +9,7 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.core.types import DeviceChoice
 
 if TYPE_CHECKING:
     from dit4sr_cli.training.loop import Progress
@@ -17,11 +18,14 @@ _REPORT_EVERY = 100
 
 Recipe = Annotated[
     str,
-    typer.Argument(
-        metavar="CONFIG", help="A recipe in TOML; or nano, nano-finish: the embedded model's."
+    typer.Argument(metavar="CONFIG", help="A recipe in TOML; or paper, nano, nano-finish."),
+]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data", metavar="FOLDER", help="Photographs, or latents that `dit4sr data` prepared."
     ),
 ]
-Data = Annotated[Path, typer.Option("--data", metavar="FOLDER", help="Photographs to train on.")]
 Run = Annotated[
     Path, typer.Option("--output", "-o", metavar="FOLDER", help="Checkpoint, log and model.")
 ]
@@ -40,28 +44,43 @@ def train(
     output: Run,
     initial: Initial = None,
     stop_after: StopAfter = None,
+    device: options.Device = DeviceChoice.AUTO,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Train a small model from photographs; the same command again goes on where it stopped."""
+    """Train a model; the same command again goes on where it stopped."""
     from dit4sr_cli.training.config import read_config
     from dit4sr_cli.training.run import run
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
     config = read_config(_recipe_path(recipe))
     with _Follower(config.optimizer.steps) as follower:
-        folder = run(config, data, output, initial=initial, stop_after=stop_after, observe=follower)
+        folder = run(
+            config,
+            data,
+            output,
+            initial=initial,
+            stop_after=stop_after,
+            device=device,
+            observe=follower,
+        )
     last = follower.last
     console.summary(f"{folder}: step {last.step if last else 'unchanged'}, {_psnr(last)}")
     console.result("", {"command": "train", "model": str(folder), **_as_record(last)})
 
 
 def _recipe_path(recipe: str) -> Path:
+    from dit4sr_cli import training
     from dit4sr_cli.weights.resolve import NANO, embedded_dir
 
-    shipped = {NANO: "train.toml", f"{NANO}-finish": "finish.toml"}
-    return embedded_dir() / NANO / shipped[recipe] if recipe in shipped else Path(recipe)
+    nano, recipes = embedded_dir() / NANO, Path(training.__file__).parent / "recipes"
+    shipped = {
+        NANO: nano / "train.toml",
+        f"{NANO}-finish": nano / "finish.toml",
+        "paper": recipes / "paper.toml",
+    }
+    return shipped.get(recipe, Path(recipe))
 
 
 class _Follower:
@@ -100,10 +119,10 @@ def _losses(progress: Progress) -> str:
 
 
 def _psnr(progress: Progress | None) -> str:
-    if progress is None or progress.validation is None:
+    if progress is None or not progress.validation:
         return "not measured"
-    ours, bicubic = progress.validation
-    return f"PSNR {ours:.2f} dB on held-out crops, bicubic {bicubic:.2f} dB"
+    ours, bicubic = progress.validation["psnr"], progress.validation["bicubic"]
+    return f"PSNR {ours:.2f} dB on held-out samples, bicubic {bicubic:.2f} dB"
 
 
 def _as_record(progress: Progress | None) -> dict[str, Any]:

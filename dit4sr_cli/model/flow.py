@@ -23,6 +23,15 @@ def sigmas(steps: int, shift: float) -> Tensor:
     return torch.cat([_shifted(levels, shift), torch.zeros(1)]).float()
 
 
+def train_sigma(uniform: Tensor, shift: float) -> Tensor:
+    """The training table's noise levels at places in 0..1 along it, from most noise to least.
+
+    The table has TRAIN_TIMESTEPS entries and is shifted once (diffusers' FlowMatchEuler).
+    """
+    place = (uniform * TRAIN_TIMESTEPS).floor().clamp(0, TRAIN_TIMESTEPS - 1)
+    return _shifted(1 - place / TRAIN_TIMESTEPS, shift)
+
+
 def _shifted(levels: Tensor, shift: float) -> Tensor:
     return shift * levels / (1 + (shift - 1) * levels)
 
@@ -37,7 +46,7 @@ def guided(positive: Tensor, negative: Tensor, guidance: float) -> Tensor:
     return negative + guidance * (positive - negative)
 
 
-def clean_estimate(latents: Tensor, velocity: Tensor, sigma: float) -> Tensor:
+def clean_estimate(latents: Tensor, velocity: Tensor, sigma: float | Tensor) -> Tensor:
     """What the velocity says the latents are without their noise."""
     return latents - sigma * velocity
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dit4sr_cli.model.block import Block, Modulation, normed
 from dit4sr_cli.model.config import TransformerConfig
@@ -24,6 +25,9 @@ class FinalModulation(Modulation):
 
 class MMDiTControl(nn.Module):
     """The transformer. Call it with latents and conditioning; it returns the velocity."""
+
+    checkpointing = False
+    """Whether training computes each block again for the backward pass, to hold less."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -94,7 +98,10 @@ class MMDiTControl(nn.Module):
         text = self.context_embedder(prompt_embeds)
         temb = self.time_text_embed(timestep, pooled_prompt_embeds)
         for block in self.transformer_blocks:
-            image, text = block(image, text, temb, grid)
+            if self.checkpointing and torch.is_grad_enabled():
+                image, text = checkpoint(block, image, text, temb, grid, use_reentrant=False)
+            else:
+                image, text = block(image, text, temb, grid)
         scale, shift = self.norm_out(temb)
         return self._unpatchify(self.proj_out(normed(image) * (1 + scale) + shift), grid)
 

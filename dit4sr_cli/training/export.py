@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from dit4sr_cli.training.initialise import Trained
+from dit4sr_cli.training.config import TrainConfig
+from dit4sr_cli.training.networks import Networks
+from dit4sr_cli.training.start import transformer_folder
 from dit4sr_cli.weights.spec import FILE_NAME
 
-SPEC: dict[str, Any] = {
-    "licence": "CC-BY-SA-4.0",
+_BLOCK_SPEC: dict[str, Any] = {
     "codec": "block",
     "text": False,
-    "steps": 1,
     "guidance": 1.0,
     "color_fix": "none",
     "native_scale": 4,
@@ -27,21 +27,47 @@ SPEC: dict[str, Any] = {
     "overlap": 4,
     "min_cells": 16,
 }
+"""Of a model whose latents are block transforms; one on a VAE is as the published ones are."""
 
 
-def export(networks: Trained, folder: Path, *, name: str) -> None:
-    """Write `model.json`, `transformer/` and `codec/`, weights in float16."""
+def export(networks: Networks, config: TrainConfig, folder: Path, *, name: str) -> None:
+    """Write `model.json`, `transformer/` and, if it is no VAE, `codec/`; weights in 16 bits."""
     transformer, codec = networks.transformer, networks.codec
-    _write_json(folder / FILE_NAME, {"name": name, **SPEC})
+    _write_json(folder / FILE_NAME, {"name": name, **_spec(networks, config)})
     _write_part(transformer, asdict(transformer.config), folder / "transformer")
-    _write_part(codec, asdict(codec.config), folder / "codec")
+    if codec.channels == config.transformer.in_channels:
+        _write_part(codec, asdict(codec.config), folder / "codec")
+
+
+def _spec(networks: Networks, config: TrainConfig) -> dict[str, Any]:
+    if networks.codec.channels != config.transformer.in_channels:
+        if not config.start.base:
+            return {}
+        beside = transformer_folder(config.start.base).parent
+        is_whole = (beside / "vae" / "config.json").is_file()
+        return {"base": str(beside.resolve())} if is_whole else {}
+    steps = 1 if config.objective == "regression" else config.validation.steps
+    return {
+        "licence": config.licence,
+        **_BLOCK_SPEC,
+        "steps": steps,
+        "shift": config.flow.shift if config.objective == "flow" else 3.0,
+    }
 
 
 def _write_part(module: nn.Module, config: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "config.json", config)
-    state = {key: value.to(torch.float16) for key, value in module.state_dict().items()}
-    save_file(state, folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+    state = {key: _halved(value) for key, value in module.state_dict().items()}
+    partly = folder / ".diffusion_pytorch_model.part"
+    save_file(state, partly, {"format": "pt"})
+    partly.replace(folder / "diffusion_pytorch_model.safetensors")
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In 16 bits; what is held in 16 already stays as it is."""
+    is_wide = tensor.dtype in (torch.float32, torch.float64)
+    return tensor.detach().cpu().to(torch.float16 if is_wide else tensor.dtype).contiguous()
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

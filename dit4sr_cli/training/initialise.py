@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ class Trained(Protocol):
     codec: BlockCodec
 
 
+@torch.no_grad()
 def initialise(networks: Trained, config: TrainConfig) -> None:
     """Set start values, reproducibly from the config's seed."""
     generator = torch.Generator().manual_seed(config.seed)
@@ -58,26 +60,40 @@ def _initialise_block(block: Block, width: int) -> None:
     if hasattr(block.ff, "control_conv"):
         nn.init.zeros_(block.ff.control_conv.weight)
         block.ff.control_conv.weight.data[:, :, 1, 1] = GATE
+    if hasattr(block.ff, "control_linear"):
+        nn.init.eye_(block.ff.control_linear.weight).mul_(GATE)
 
 
 @torch.no_grad()
-def measure_statistics(networks: Trained, dataset: Any) -> None:
-    """Set the codec's scaling factor and every channel's scale from sample tiles."""
+def measure_statistics(networks: Trained, samples: Sequence[Mapping[str, Tensor]]) -> None:
+    """Set the decoder's and the preconditioner's scales of every channel from samples.
+
+    Args:
+        networks: whose scales they are.
+        samples: `latent_hr` and `latent_lr` [C, h, w], or `original` and `enlarged`, uint8
+            [tiles, 3, H, W].
+    """
     codec, transformer = networks.codec, networks.transformer
-    pairs = [dataset[i] for i in range(len(dataset))]
-    original, enlarged = (
-        torch.cat([pair[side] for pair in pairs]).float() / 127.5 - 1 for side in range(2)
-    )
-    factor = codec.config.scaling_factor
-    lr = codec.encode(enlarged)
-    residual = codec.encode(original) - lr
+    clean, lr = _latents(codec, samples)
     if hasattr(codec, "refine_std"):
-        codec.refine_std.copy_(_channel_std(codec.encode(original)).clamp_min(0.1))
+        codec.refine_std.copy_(_channel_std(clean).clamp_min(0.1))
     if transformer.config.preconditioning == "residual":
         preconditioner = transformer.preconditioner
-        preconditioner.residual_std.copy_(_channel_std(residual))
+        preconditioner.residual_std.copy_(_channel_std(clean - lr))
         preconditioner.lr_mean.copy_(lr.mean((0, 2, 3)))
-        preconditioner.lr_std.copy_(_channel_std(lr).clamp_min(LR_STD_FLOOR * factor))
+        floor = LR_STD_FLOOR * codec.config.scaling_factor
+        preconditioner.lr_std.copy_(_channel_std(lr).clamp_min(floor))
+
+
+def _latents(codec: BlockCodec, samples: Sequence[Mapping[str, Tensor]]) -> tuple[Tensor, Tensor]:
+    if "latent_hr" in samples[0]:
+        clean, lr = (torch.stack([s[k] for s in samples]) for k in ("latent_hr", "latent_lr"))
+        return clean.float(), lr.float()
+    original, enlarged = (
+        torch.cat([sample[side] for sample in samples]).float() / 127.5 - 1
+        for side in ("original", "enlarged")
+    )
+    return codec.encode(original), codec.encode(enlarged)
 
 
 def _channel_std(x: Tensor) -> Tensor:

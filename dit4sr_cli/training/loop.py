@@ -1,6 +1,7 @@
 """The training loop: steps, moving average, validation, checkpoints; resumes exactly.
 
-Every random choice of step i is a function of the seed and i.
+Every random choice about a sample is a function of the seed and the sample's number, so a run is
+the same however often it stopped, and up to rounding however many processes share its batches.
 """
 
 from __future__ import annotations
@@ -9,219 +10,220 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dit4sr_cli.core.errors import Dit4srError, InputError
-from dit4sr_cli.model.codec import BlockCodec
-from dit4sr_cli.model.transformer import MMDiTControl
-from dit4sr_cli.training import checkpoint
+from dit4sr_cli.training import checkpoint, engine
+from dit4sr_cli.training.average import Average
 from dit4sr_cli.training.config import OptimizerConfig, TrainConfig
-from dit4sr_cli.training.dataset import TileDataset
-from dit4sr_cli.training.initialise import initialise, measure_statistics
-from dit4sr_cli.training.loss import losses, regress
+from dit4sr_cli.training.flow import Flow
+from dit4sr_cli.training.regression import Regression
+from dit4sr_cli.training.share import Share, shares
+from dit4sr_cli.training.source import Source, batched
+from dit4sr_cli.training.start import trained_state
+from dit4sr_cli.training.validation import Validation, save_pictures, validate
 
-VALIDATION_CROPS = 24
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands; `validation` is (PSNR of the model, PSNR of bicubic) when measured."""
+    """Where a run stands; `validation` are figures of held-out samples, when measured."""
 
     step: int
     steps: int
     losses: dict[str, float]
     seconds_per_step: float
-    validation: tuple[float, float] | None = None
+    validation: dict[str, float] | None = None
 
 
-class Networks(nn.Module):
-    """What is trained: the transformer and its codec."""
+class Run:
+    """A run's state: what is trained, its average and its optimizer, at a step."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        self.transformer = MMDiTControl(config.transformer)
-        self.codec = BlockCodec(config.codec)
+    def __init__(
+        self,
+        objective: Regression | Flow,
+        config: TrainConfig,
+        accelerator: Accelerator,
+        output: Path,
+    ) -> None:
+        self.config, self.accelerator, self.output = config, accelerator, output
+        self.objective = objective.to(accelerator.device)
+        self.networks = objective.networks
+        self.average = Average(self.networks, config.optimizer.ema)
+        optimizer = _optimizer(self.networks, config.optimizer)
+        self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
+        self.step = 0
+        self._saved = 0
+        self._is_whole = True
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint, if there is one.
+
+        Raises:
+            InputError: it is damaged, or of another recipe.
+        """
+        state = checkpoint.load(self.output)
+        if state is None:
+            return
+        try:
+            self.networks.load_state_dict(state["networks"], strict=False)
+            self.average.load(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.output / checkpoint.NAME}: of another recipe",
+                hint="give each recipe a folder of its own",
+            ) from error
+        if self.accelerator.scaler is not None and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step = self._saved = state["step"]
+
+    def advance(self, batches: Iterator[dict[str, Tensor]]) -> dict[str, float]:
+        """Take one step; the parts of its loss, over all processes.
+
+        Raises:
+            Dit4srError: the loss is not a number; the weights are as before.
+        """
+        accelerator, settings = self.accelerator, self.config.optimizer
+        rate = settings.learning_rate * _schedule(self.step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        parts: dict[str, Tensor] = {}
+        for share in self.pieces():
+            with accelerator.accumulate(self.wrapped):
+                found = self._losses(next(batches), share)
+                for name, value in found.items():
+                    parts[name] = (
+                        parts.get(name, 0) + value.detach() / self.config.compute.accumulation
+                    )
+                accelerator.backward(found["total"])
+                if accelerator.sync_gradients:
+                    means = self._means(parts)
+                    accelerator.clip_grad_norm_(self.networks.parameters(), settings.clip)
+                    self._is_whole = False
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.step)
+        self.step += 1
+        self._is_whole = True
+        return means
+
+    def save_if_whole(self) -> None:
+        """What can be done when the run is stopped: unless weights were changing just then."""
+        if self._is_whole:
+            self.save()
+
+    def validate(self, source: Source) -> Validation:
+        """Measure and show the averaged weights; the main process does."""
+        found = Validation({})
+        if self.accelerator.is_main_process:
+            with self.average.applied(), self.accelerator.autocast():
+                found = validate(
+                    self.objective, source, self.config.validation, self.accelerator.device
+                )
+            save_pictures(found.pictures, self.output, self.step)
+            engine.log_pictures(self.accelerator, found.pictures, self.step)
+        self.accelerator.wait_for_everyone()
+        return found
+
+    def save(self) -> None:
+        """Write the checkpoint; the main process does."""
+        if self.accelerator.is_main_process and self.step != self._saved:
+            scaler = self.accelerator.scaler
+            checkpoint.save(
+                self.output,
+                {
+                    "networks": trained_state(self.networks),
+                    "average": self.average.state,
+                    "optimizer": self.optimizer.state_dict(),
+                    "scaler": None if scaler is None else scaler.state_dict(),
+                    "step": self.step,
+                },
+            )
+        self._saved = self.step
+
+    def pieces(self) -> Iterator[Share]:
+        """Its shares of every step's batch."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return shares(self.config.optimizer.batch, world, rank, self.config.compute.accumulation)
+
+    def _losses(self, batch: Mapping[str, Tensor], share: Share) -> dict[str, Tensor]:
+        device = self.accelerator.device
+        batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        found: dict[str, Tensor] = self.wrapped(batch, share, self.step)
+        return found
+
+    def _means(self, parts: Mapping[str, Tensor]) -> dict[str, float]:
+        names = sorted(parts)
+        values = torch.stack([parts[name].float() for name in names])
+        means: list[float] = self.accelerator.reduce(values, reduction="mean").tolist()
+        found = dict(zip(names, means, strict=True))
+        if not math.isfinite(found["total"]):
+            raise Dit4srError(
+                f"the loss at step {self.step} is not a number",
+                hint="the last checkpoint is kept; lower the learning rate and go on from it",
+            )
+        return found
 
 
 def train(
-    config: TrainConfig,
-    photographs: Sequence[np.ndarray],
-    output: Path,
+    run: Run,
+    source: Source,
     *,
     observe: Callable[[Progress], None],
-    initial: Mapping[str, Any] | None = None,
     stop_after: int | None = None,
-    save_every: int = 100,
-    validate_every: int = 200,
-) -> Networks:
-    """Train, or go on from `output`'s checkpoint; returns the averaged networks.
+) -> None:
+    """Take steps from where the run stands to its end; what stops it in between is saved first.
 
     Raises:
         Dit4srError: the loss is not a number; the last checkpoint stays.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    held_out = config.data.validation_photographs
-    training, validation = photographs[held_out:], photographs[:held_out]
-    networks, average = Networks(config), Networks(config)
-    optimizer = _optimizer(networks, config.optimizer)
-    state = checkpoint.load(output)
-    if state is None:
-        _start(networks, config, training, initial)
-        average.load_state_dict(networks.state_dict())
-        step = 0
-    else:
-        networks.load_state_dict(state["networks"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-
-    end = config.optimizer.steps if stop_after is None else min(stop_after, config.optimizer.steps)
-    crops = config.optimizer.batch // config.data.tiles_per_crop
-    dataset = _dataset(config, training, length=config.optimizer.steps * crops)
-    started, first = time.monotonic(), step
-    for original, enlarged in _batches(dataset, crops, step, end):
-        parts = _train_step(networks, optimizer, config, original, enlarged, step)
-        _update_average(average, networks, config.optimizer.ema, step)
-        step += 1
-        measured = None
-        if step % validate_every == 0 or step == end:
-            measured = validate(average, config, validation)
-        if step % save_every == 0 or step == end:
-            _save(output, networks, average, optimizer, step)
-        pace = (time.monotonic() - started) / (step - first)
-        observe(Progress(step, config.optimizer.steps, parts, pace, measured))
-    return average
-
-
-def _start(
-    networks: Networks,
-    config: TrainConfig,
-    photographs: Sequence[np.ndarray],
-    initial: Mapping[str, Any] | None,
-) -> None:
-    if initial is None:
-        initialise(networks, config)
-        measure_statistics(networks, _dataset(config, photographs, length=64))
-        return
+    config = run.config
+    steps = config.optimizer.steps
+    end = steps if stop_after is None else min(stop_after, steps)
+    started, first = time.monotonic(), run.step
+    batches = _batches(run, source, end)
     try:
-        networks.load_state_dict(initial)
-    except RuntimeError as error:
-        raise InputError("the initial weights are of another architecture") from error
+        while run.step < end:
+            losses, step = run.advance(batches), run.step
+            measured = None
+            if step % config.validation.every == 0 or step == end:
+                measured = run.validate(source).figures
+            if step % config.save_every == 0 or step == end:
+                run.save()
+            pace = (time.monotonic() - started) / (step - first)
+            observe(Progress(step, steps, losses, pace, measured))
+    except Exception:
+        raise
+    except BaseException:  # a signal
+        run.save_if_whole()
+        raise
 
 
-def _train_step(
-    networks: Networks,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    original: Tensor,
-    enlarged: Tensor,
-    step: int,
-) -> dict[str, float]:
-    generator = Generator().manual_seed(config.seed * 7_368_787 + step)
-    parts = losses(networks.transformer, networks.codec, original, enlarged, config.loss, generator)
-    total = parts.pixel + parts.flow
-    if step >= config.loss.texture_from:
-        total = total + config.loss.texture_weight * parts.texture
-        total = total + config.loss.grid_weight * parts.grid
-    if not torch.isfinite(total):
-        raise Dit4srError(
-            f"the loss at step {step} is not a number",
-            hint="the last checkpoint is kept; lower the learning rate and go on from it",
-        )
-    total.backward()
-    nn.utils.clip_grad_norm_(networks.parameters(), config.optimizer.clip)
-    rate = config.optimizer.learning_rate * _schedule(step, config.optimizer)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return {
-        "pixel": parts.pixel.item(),
-        "flow": parts.flow.item(),
-        "texture": parts.texture.item(),
-        "grid": parts.grid.item(),
-    }
-
-
-def _schedule(step: int, config: OptimizerConfig) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def _optimizer(networks: Networks, config: OptimizerConfig) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        networks.parameters(),
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=config.weight_decay,
-    )
-
-
-@torch.no_grad()
-def _update_average(average: Networks, networks: Networks, decay: float, step: int) -> None:
-    # Early on the average would be mostly the start: let it follow faster.
-    decay = min(decay, (1 + step) / (10 + step))
-    for target, source in zip(average.parameters(), networks.parameters(), strict=True):
-        target.lerp_(source, 1 - decay)
-
-
-@torch.no_grad()
-def validate(
-    networks: Networks, config: TrainConfig, photographs: Sequence[np.ndarray]
-) -> tuple[float, float]:
-    """Mean PSNR over fixed held-out crops: of the model in one step, and of bicubic."""
-    dataset = _dataset(config, photographs, length=VALIDATION_CROPS)
-    ours, bicubic = [], []
-    for index in range(VALIDATION_CROPS):
-        original, enlarged = (_to_signed(t) for t in dataset[index])
-        restored = networks.codec.decode(
-            regress(networks.transformer, networks.codec.encode(enlarged))
-        )
-        ours.append(_psnr(restored.clamp(-1, 1), original))
-        bicubic.append(_psnr(enlarged, original))
-    return float(np.mean(ours)), float(np.mean(bicubic))
-
-
-def _psnr(a: Tensor, b: Tensor) -> float:
-    return -10 * math.log10(float(((a - b) / 2).square().mean()) + 1e-10)
-
-
-def _dataset(config: TrainConfig, photographs: Sequence[np.ndarray], length: int) -> TileDataset:
-    return TileDataset(
-        photographs,
-        seed=config.seed,
-        tile=config.data.tile,
-        tiles_per_crop=config.data.tiles_per_crop,
-        light_share=config.data.light_share,
-        length=length,
-    )
-
-
-def _batches(
-    dataset: TileDataset, crops: int, start: int, end: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of steps start..end in -1..1, made ahead by one worker process."""
+def _batches(run: Run, source: Source, end: int) -> Iterator[dict[str, Tensor]]:
+    """This process's pieces of the steps to come, made ahead by worker processes."""
+    per_item, workers = run.config.samples_per_item, run.config.data.workers
+    pieces = list(run.pieces())
+    items = [share.samples(step)[::per_item] for step in range(run.step, end) for share in pieces]
     loader: Any = DataLoader(
-        dataset,
-        batch_size=crops,
-        sampler=range(start * crops, end * crops),
-        num_workers=1,
-        prefetch_factor=4,
+        source.training,
+        batch_sampler=[[sample // per_item for sample in samples] for samples in items],
+        collate_fn=batched,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
         worker_init_fn=_ignore_interrupt,
+        pin_memory=run.accelerator.device.type == "cuda",
     )
-    for original, enlarged in loader:
-        yield _to_signed(original.flatten(0, 1)), _to_signed(enlarged.flatten(0, 1))
+    return iter(loader)
 
 
 def _ignore_interrupt(worker: int) -> None:
@@ -229,26 +231,23 @@ def _ignore_interrupt(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _to_signed(image: Tensor) -> Tensor:
-    return image.float() / 127.5 - 1
-
-
-def _save(
-    output: Path,
-    networks: Networks,
-    average: Networks,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    checkpoint.save(
-        output,
-        {
-            "networks": networks.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": step,
-        },
+def _optimizer(networks: torch.nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        [parameter for parameter in networks.parameters() if parameter.requires_grad],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
     )
+
+
+def _schedule(step: int, config: OptimizerConfig) -> float:
+    """Linear warm-up, then half a cosine to zero, or all of the rate."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    if config.schedule == "constant":
+        return 1.0
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def write_log(path: Path, progress: Progress) -> None:

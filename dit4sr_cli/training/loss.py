@@ -1,82 +1,14 @@
-"""Flow-matching loss of the embedded model: part of each batch at s = 1, the rest at random levels.
+"""Losses of pictures beside their distance in pixels: how much detail there is, and no grid in it.
 
-At s = 1 the first sampling step is a regression from the LR latents, judged in pixels through the
-decoder; below, the estimate of x0 is judged in latents, low noise weighted down.
 Shapes: B batch, H W pixels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from dit4sr_cli.model.codec import BLOCK, BlockCodec
-from dit4sr_cli.model.transformer import MMDiTControl
-from dit4sr_cli.pipeline.conditioning import Conditioning
-from dit4sr_cli.training.config import LossConfig
-
-LEVEL_MEAN, LEVEL_STD = 0.6, 1.0
-"""Noise levels of the random part: sigmoid of this normal."""
-LEVEL_FLOOR = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Parts of one batch's loss; `restored` [B', 3, H, W] are the pictures of the s = 1 part."""
-
-    pixel: Tensor
-    texture: Tensor
-    grid: Tensor
-    flow: Tensor
-    restored: Tensor
-
-
-def _null_conditioning(model: MMDiTControl, batch: int) -> tuple[Tensor, Tensor]:
-    null = Conditioning.null(model.config)
-    return null.prompt_embeds.expand(batch, -1, -1), null.pooled_prompt_embeds.expand(batch, -1)
-
-
-def regress(model: MMDiTControl, lr_latents: Tensor) -> Tensor:
-    """The estimate of x0 at s = 1, where the noise does not matter: one step of the sampler."""
-    batch = lr_latents.shape[0]
-    timestep = torch.full((batch,), 1000.0)
-    noise = torch.zeros_like(lr_latents)
-    return noise - model(noise, lr_latents, timestep, *_null_conditioning(model, batch))
-
-
-def losses(
-    model: MMDiTControl,
-    codec: BlockCodec,
-    original: Tensor,
-    enlarged: Tensor,
-    config: LossConfig,
-    generator: Generator,
-) -> Losses:
-    """Loss parts of a batch of pairs [B, 3, H, W] in -1..1."""
-    lr = codec.encode(enlarged)
-    split = max(1, round(config.regression_share * original.shape[0]))
-    restored = codec.decode(regress(model, lr[:split]))
-    target = original[:split]
-    pixel = (restored - target).abs().mean() / config.pixel_scale
-    texture = texture_loss(restored, target) if config.texture_weight else pixel.new_zeros(())
-    grid = grid_loss(restored, target) if config.grid_weight else pixel.new_zeros(())
-    flow = pixel.new_zeros(())
-    if split < original.shape[0]:
-        flow = _flow_loss(model, codec.encode(original[split:]), lr[split:], generator)
-    return Losses(pixel, texture, grid, flow, restored)
-
-
-def _flow_loss(model: MMDiTControl, clean: Tensor, lr: Tensor, generator: Generator) -> Tensor:
-    batch = clean.shape[0]
-    normal = torch.randn(batch, generator=generator)
-    s = torch.sigmoid(LEVEL_MEAN + LEVEL_STD * normal)[:, None, None, None]
-    noise = torch.randn(clean.shape, generator=generator)
-    noisy = (1 - s) * clean + s * noise
-    velocity = model(noisy, lr, s.flatten() * 1000, *_null_conditioning(model, batch))
-    error = (noisy - s * velocity - clean) ** 2
-    return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
+from dit4sr_cli.model.codec import BLOCK
 
 
 def texture_loss(restored: Tensor, target: Tensor) -> Tensor:

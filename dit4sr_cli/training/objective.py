@@ -1,0 +1,26 @@
+"""The objective that a recipe names, on its networks."""
+
+from __future__ import annotations
+
+from dit4sr_cli.pipeline.components import Codec
+from dit4sr_cli.pipeline.conditioning import Conditioning
+from dit4sr_cli.training.config import TrainConfig
+from dit4sr_cli.training.flow import Flow
+from dit4sr_cli.training.networks import Networks
+from dit4sr_cli.training.regression import Regression
+
+
+def build(
+    networks: Networks, config: TrainConfig, null: Conditioning, codec: Codec | None
+) -> Regression | Flow:
+    """A module whose call is the loss.
+
+    Args:
+        networks: what is trained.
+        config: the recipe.
+        null: the text of an empty prompt.
+        codec: decodes what is shown; None: nothing is.
+    """
+    if config.objective == "regression":
+        return Regression(networks, config)
+    return Flow(networks, config, null, codec)
