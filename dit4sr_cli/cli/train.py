@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +54,9 @@ def train(
     from dit4sr_cli.training.config import read_config
     from dit4sr_cli.training.run import run
 
-    console.open(quiet=quiet, verbose=verbose, as_json=json)
+    # torchrun starts several of us: one of them speaks.
+    is_main = os.environ.get("RANK", "0") == "0"
+    console.open(quiet=quiet or not is_main, verbose=verbose, as_json=json)
     config = read_config(_recipe_path(recipe))
     with _Follower(config.optimizer.steps) as follower:
         folder = run(
@@ -65,6 +68,8 @@ def train(
             device=device,
             observe=follower,
         )
+    if not is_main:
+        return
     last = follower.last
     console.summary(f"{folder}: step {last.step if last else 'unchanged'}, {_psnr(last)}")
     console.result("", {"command": "train", "model": str(folder), **_as_record(last)})

@@ -43,7 +43,7 @@ def initialise(networks: Trained, config: TrainConfig) -> None:
         _initialise_block(block, config.transformer.width)
     nn.init.zeros_(networks.transformer.norm_out.linear.weight)
     nn.init.zeros_(networks.transformer.proj_out.weight)
-    if config.codec.refine_width:
+    if networks.codec.config.refine_width:
         nn.init.zeros_(networks.codec.refine_out.weight)
 
 

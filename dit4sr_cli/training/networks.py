@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
@@ -34,14 +33,11 @@ def load_start(networks: Networks, config: TrainConfig) -> None:
 
     Raises:
         ModelError: the base is not there, or of another shape.
-        UsageError: the recipe would train nothing.
     """
     if config.start.base:
         load_base(networks.transformer, config.start.base)
     if config.start.trained == "control":
         freeze_base(networks.transformer, _FROZEN[config.compute.mixed_precision])
-    if not any(parameter.requires_grad for parameter in networks.parameters()):
-        raise UsageError("this recipe trains nothing", hint='set [start] trained = "all"')
 
 
 def _transformer(config: TrainConfig) -> MMDiTControl:
