@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.model.attention import JointAttention
 from dit4sr_cli.model.transformer import MMDiTControl
+from dit4sr_cli.weights.catalog import MODELS, PARTS, SD35, Kind
 from dit4sr_cli.weights.files import read_json
 from dit4sr_cli.weights.reader import check_fit, read_shapes, read_state_dict
 from dit4sr_cli.weights.resolve import resolve
+from dit4sr_cli.weights.shelf import holds, look_up
 
 CONTROL = "control"
 """What the names of the layers have in them that DiT4SR adds: those that the paper trains."""
@@ -32,6 +34,12 @@ def transformer_folder(base: str) -> Path:
             return place
     if folder.is_dir():
         raise ModelError(f"{base}: no transformer in this folder (transformer/config.json)")
+    if base in PARTS and base not in MODELS:
+        found = look_up(base)
+        if found.part.kind is Kind.TRANSFORMER and not found.is_usable:
+            raise ModelError(f"{base}: not on this machine", hint=f"dit4sr models pull {base}")
+        if found.is_usable and holds(Kind.TRANSFORMER, found.folder):
+            return found.folder / "transformer"
     return resolve(base).folder / "transformer"
 
 
@@ -39,14 +47,10 @@ def vae_folder(base: str) -> Path | None:
     """Where the VAE is that a base's latents are made with, if it is here."""
     if not base:
         return None
-    beside = transformer_folder(base).parent / "vae"
-    if (beside / "config.json").is_file():
-        return beside
-    try:
-        folder = resolve(base).base / "vae"
-    except ModelError:
-        return None
-    return folder if (folder / "config.json").is_file() else None
+    beside = transformer_folder(base).parent
+    pulled = look_up(SD35).folder
+    found = [folder for folder in (beside, pulled) if holds(Kind.BASE, folder)]
+    return found[0] / "vae" if found else None
 
 
 def base_values(base: str) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Model:
 MAIN = "main"
 """The branch that is fetched unless another is asked for."""
 SD35 = "sd3.5-medium"
+SD35_TRANSFORMER = f"{SD35}-transformer"
+"""What training starts from; no picture is made with it."""
 DEFAULT_MODEL = "dit4sr-q"
 
 _DIT4SR = "acceptee/DiT4SR"
@@ -93,6 +95,14 @@ PARTS = {
             licence="stability-community",
             gated=True,
             gigabytes=11.5,
+        ),
+        Part(
+            name=SD35_TRANSFORMER,
+            kind=Kind.TRANSFORMER,
+            repo="stabilityai/stable-diffusion-3.5-medium",
+            licence="stability-community",
+            gated=True,
+            gigabytes=4.9,
         ),
         Part(
             name="llava-1.5-13b",

@@ -163,7 +163,7 @@ def _resolved(found: Resolved) -> Entry:
 
 def _other_parts() -> Iterator[Entry]:
     for part in PARTS.values():
-        if part.kind is not Kind.TRANSFORMER:
+        if part.name not in PUBLISHED:
             found = look_up(part.name)
             yield Entry(
                 name=part.name,

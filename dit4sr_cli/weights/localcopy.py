@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError
@@ -118,7 +118,8 @@ def _files_of(folder: Path, part: Part) -> dict[str, Path]:
         return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
     if part.kind is Kind.TRANSFORMER and holds(part.kind, folder):
         files = [path for path in (folder / "transformer").glob("*") if path.is_file()]
-        return {f"{part.folder}/transformer/{path.name}": path for path in files}
+        inside = PurePosixPath(part.folder, "transformer")
+        return {str(inside / path.name): path for path in files}
     return {}
 
 

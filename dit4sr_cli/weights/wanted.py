@@ -72,7 +72,7 @@ def wanted(part: Part, paths: Iterable[str], *, dtype: str = "auto", t5: bool = 
 
 def _folders(part: Part, *, t5: bool) -> list[str]:
     if part.kind is Kind.TRANSFORMER:
-        return [f"{part.folder}/transformer"]
+        return [str(PurePosixPath(part.folder, "transformer"))]
     if part.kind is Kind.BASE:
         return [*_BASE_FOLDERS, *(T5_FOLDERS if t5 else ())]
     return [""]

@@ -1,5 +1,7 @@
 """Where weights come from: what is taken over, what starts anew, and what is trained."""
 
+import shutil
+
 import pytest
 import torch
 from helpers import parity, tiny_published
@@ -10,7 +12,14 @@ from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import parse_config
 from dit4sr_cli.training.networks import Networks, load_start
-from dit4sr_cli.training.start import CONTROL, base_values, freeze_base, load_base
+from dit4sr_cli.training.start import (
+    CONTROL,
+    base_values,
+    freeze_base,
+    load_base,
+    transformer_folder,
+    vae_folder,
+)
 
 FILE = "diffusion_pytorch_model.safetensors"
 
@@ -94,3 +103,18 @@ def test_bases_that_are_not_there_are_named(tmp_path, sd3):
     wrong = parse_config({"start": {"base": str(sd3)}, "transformer": {"num_layers": 3}})
     with pytest.raises(ModelError, match="tensors are missing"):
         load_start(Networks(wrong), wrong)
+
+
+def test_what_was_pulled_is_found_by_name(sd3, dit4sr, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIT4SR_HOME", str(tmp_path))
+    name = "sd3.5-medium-transformer"
+    with pytest.raises(ModelError, match="not on this machine") as error:
+        transformer_folder(name)
+    assert error.value.hint == f"dit4sr models pull {name}"
+    (tmp_path / "models" / name).mkdir(parents=True)
+    shutil.copytree(sd3, tmp_path / "models" / name / "transformer")
+    assert transformer_folder(name) == tmp_path / "models" / name / "transformer"
+    shutil.copytree(dit4sr / "transformer", tmp_path / "models" / "dit4sr-f" / "transformer")
+    shutil.copytree(dit4sr / "transformer", tmp_path / "models" / "sd3.5-medium" / "vae")
+    assert transformer_folder("dit4sr-f") == tmp_path / "models" / "dit4sr-f" / "transformer"
+    assert vae_folder(name) == tmp_path / "models" / "sd3.5-medium" / "vae"

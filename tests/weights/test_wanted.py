@@ -173,3 +173,9 @@ def test_half_a_set_of_shards_is_no_set():
 def test_another_layout_is_refused():
     with pytest.raises(ModelError, match="acceptee/DiT4SR: nothing in dit4sr_q/transformer/"):
         wanted(PARTS["dit4sr-q"], ["README.md", "checkpoint/model.safetensors"])
+
+
+def test_what_training_starts_from_is_the_base_s_own_transformer():
+    chosen = wanted(PARTS["sd3.5-medium-transformer"], SD35)
+    assert {path.partition("/")[0] for path in chosen} == {"LICENSE.md", "transformer"}
+    assert "config.json" in _in("transformer", chosen)
