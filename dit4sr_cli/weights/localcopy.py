@@ -118,8 +118,8 @@ def _files_of(folder: Path, part: Part) -> dict[str, Path]:
         return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
     if part.kind is Kind.TRANSFORMER and holds(part.kind, folder):
         files = [path for path in (folder / "transformer").glob("*") if path.is_file()]
-        inside = PurePosixPath(part.folder, "transformer")
-        return {str(inside / path.name): path for path in files}
+        place = PurePosixPath(part.folder, "transformer")
+        return {str(place / path.name): path for path in files}
     return {}
 
 
