@@ -18,7 +18,6 @@ from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 if TYPE_CHECKING:
     from dit4sr_cli.core.events import Observer
     from dit4sr_cli.evaluation.methods import Method
-    from dit4sr_cli.evaluation.run import Comparison
 
 _FORMATS = ("md", "latex", "csv", "json")
 
@@ -76,7 +75,9 @@ BenchmarkName = Annotated[
 ]
 Paper = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Show the paper's figures on this benchmark, whatever is measured."),
+    typer.Option(
+        metavar="NAME", help="Show the paper's figures on this benchmark, whatever is measured."
+    ),
 ]
 AgainstRow = Annotated[
     str | None, typer.Option("--against", metavar="NAME", help="The row to compare with. [bicubic]")
@@ -197,9 +198,7 @@ def _named(option: str, texts: Sequence[str]) -> dict[str, Path]:
     for text in texts:
         name, separator, path = text.partition("=")
         if not (name and separator and path):
-            raise UsageError(
-                f"{option} {text} is not NAME=PATH", hint=f"as in {option} other=PATH"
-            )
+            raise UsageError(f"{option} {text} is not NAME=PATH", hint=f"as in {option} other=PATH")
         if name in found:
             raise UsageError(f"{option} names {name} twice", hint="give each its own name")
         found[name] = Path(path)
@@ -250,7 +249,7 @@ def _maker(given: Mapping[str, Any], observe: Observer) -> Callable[[str, str | 
             if texts:
                 observe(PhaseStarted("encoding text"))
                 upscaler.learn([one.text for one in texts.values()], guidance=settings.guidance)
-            plain = {
+            plain: dict[str, Any] = {
                 "steps": settings.steps,
                 "guidance": settings.guidance,
                 "seed": settings.seed,

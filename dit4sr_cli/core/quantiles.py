@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+
 def t_quantile(probability: float, freedom: int) -> float:
     """Student's t: below it lies this share of the distribution, 0.5 or more."""
     low, high = 0.0, math.pi / 2

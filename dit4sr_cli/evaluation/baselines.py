@@ -45,7 +45,7 @@ def baseline(name: str, path: Path, *, tile: int = TILE, margin: int = MARGIN) -
 
 
 def load_network(path: Path) -> Any:
-    """spandrel's descriptor of a checkpoint: callable, with `scale` and `size_requirements`.
+    """Spandrel's descriptor of a checkpoint: callable, with `scale` and `size_requirements`.
 
     Raises:
         ModelError: the file is damaged, or of no architecture that spandrel knows.

@@ -130,9 +130,7 @@ def _offline() -> Iterator[None]:
     download_util = load_module("pyiqa.utils.download_util", "pyiqa")
     with contextlib.ExitStack() as stack:
         for owner in (torch.hub, download_util):
-            stack.enter_context(
-                mock.patch.object(owner, "download_url_to_file", refuse_download)
-            )
+            stack.enter_context(mock.patch.object(owner, "download_url_to_file", refuse_download))
         stack.enter_context(mock.patch.object(urllib.request, "urlopen", refuse_opening))
         stack.enter_context(mock.patch.object(huggingface_hub.constants, "HF_HUB_OFFLINE", True))
         stack.enter_context(_naming_repositories())
@@ -141,7 +139,7 @@ def _offline() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _naming_repositories() -> Iterator[None]:
-    """timm asks the hub for a repository; offline it says no more than that it is not there."""
+    """Timm asks the hub for a repository; offline it says no more than that it is not there."""
     try:
         hub = load_module("timm.models._hub", "pyiqa")
     except UsageError:

@@ -1,4 +1,4 @@
-"""Finds which pictures of two folders belong together: by name, whatever a system puts behind it."""
+"""Finds which pictures of two folders belong together: by name, whatever is put behind it."""
 
 from __future__ import annotations
 

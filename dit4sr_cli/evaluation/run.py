@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from PIL import Image as PilImage
@@ -208,23 +209,23 @@ def _rows(
         pixels: Callable[[], Image]
         seconds: float | None = None
         if isinstance(entry, Finished):
-            path = entry.files[case.name]
-            digest = _digest(path)
-            pixels = _once(lambda path=path: load_picture(path))
+            finished_file = entry.files[case.name]
+            digest = _digest(finished_file)
+            pixels = _once(partial(load_picture, finished_file))
         else:
             path = (folder / entry.name / f"{case.name}.png") if folder else None
             key, picture = entry.key(case), plan.digests[str(case.picture)]
             known = store.made(f"{entry.name} {key} x{scale:g}", picture) if key else None
             if known and path and path.is_file() and _digest(path) == known[0]:
                 digest, seconds = known
-                pixels = _once(lambda path=path: load_picture(path))
+                pixels = _once(partial(load_picture, path))
             else:
                 enlarge = enlarge or entry.load(plan.cases[number - 1 :])
                 small = load_picture(case.picture)
                 started = time.perf_counter()
                 made = enlarge(case, small, _scale_of(case, small, scale))
                 seconds = time.perf_counter() - started
-                pixels = _once(lambda made=made: made)
+                pixels = _once(partial(_same, made))
                 digest = ""
                 if path is not None:
                     save(PilImage.fromarray(made), path)
@@ -246,7 +247,7 @@ def _values(
     scale: float,
 ) -> dict[str, float]:
     """The figures of one result: those that are known, and the others."""
-    original = _once(lambda: load_picture(case.reference)) if case.reference else None
+    original = _once(partial(load_picture, case.reference)) if case.reference else None
     reference = plan.digests[str(case.reference)] if case.reference else ""
     values: dict[str, float] = {}
     is_checked = False
@@ -304,7 +305,8 @@ def _check_size(
     wanted = round(small.shape[1] * scale), round(small.shape[0] * scale)
     if (result.shape[1], result.shape[0]) != wanted:
         raise InputError(
-            f"{label}: {_size(result)}, but x{scale:g} of {_size(small)} is {wanted[0]}x{wanted[1]}",
+            f"{label}: {_size(result)}, "
+            f"but x{scale:g} of {_size(small)} is {wanted[0]}x{wanted[1]}",
             hint="say another factor with --scale",
         )
 
@@ -371,7 +373,7 @@ def _about(
     about["colours"] = COLOURS
     for metric in plan.metrics:
         about[metric.title] = f"{metric.name}, {plan.loaded[metric.name].version}"
-    if "maniqa" in about.values() or any(m.name == "maniqa" for m in plan.metrics):
+    if any(metric.name == "maniqa" for metric in plan.metrics):
         about["MANIQA"] += " (trained on KonIQ-10k; maniqa-pipal is the other one)"
     terms = dict.fromkeys(one.licence for one in plan.loaded.values() if one.licence)
     if terms:
@@ -391,6 +393,10 @@ def _write_sheet(
         original = load_picture(case.reference) if case.reference else None
         rows.append(sheet.make_row(case.name, small, shown[case.name], original, crop=crop))
     save(sheet.make_sheet(rows), path)
+
+
+def _same(pixels: Image) -> Image:
+    return pixels
 
 
 def _once(read: Callable[[], Image]) -> Callable[[], Image]:

@@ -68,7 +68,7 @@ def sign_flip(differences: Sequence[float]) -> float | None:
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """p values after Holm's correction for how many there are; None stays."""
+    """Values of p after Holm's correction for how many there are; None stays."""
     known = sorted((value, index) for index, value in enumerate(values) if value is not None)
     corrected: list[float | None] = [None] * len(values)
     largest = 0.0

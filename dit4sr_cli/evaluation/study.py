@@ -249,7 +249,9 @@ def _means(found: Tabulated) -> tables.Table:
         rows.append([variant, str(max(one.n for one in means)), *cells, *more])
     head = ["variant", "seeds", *tables.headings(metrics)]
     head += [f"paper, {name.upper()}" for name in _published_metrics()]
-    marks = {(row, column + 1): mark for (row, column), mark in tables.marked(metrics, values).items()}
+    marks = {
+        (row, column + 1): mark for (row, column), mark in tables.marked(metrics, values).items()
+    }
     return tables.Table(head, rows, marks=marks)
 
 

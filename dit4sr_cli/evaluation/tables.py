@@ -211,10 +211,7 @@ def latex(table: Table) -> str:
 
 def _wrapped(table: Table, wrap: Callable[[Mark, str], str]) -> list[list[str]]:
     return [
-        [
-            wrap(table.marks.get((row, column), Mark.NONE), cell)
-            for column, cell in enumerate(line)
-        ]
+        [wrap(table.marks.get((row, column), Mark.NONE), cell) for column, cell in enumerate(line)]
         for row, line in enumerate(table.rows)
     ]
 
@@ -234,7 +231,9 @@ def _csv(report: Report) -> str:
     """A figure a line, so that any program can turn it into its own table."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["kind", "method", "metric", "picture", "value", "low", "high", "n", "p", "wins"])
+    writer.writerow(
+        ["kind", "method", "metric", "picture", "value", "low", "high", "n", "p", "wins"]
+    )
     for name, text in report.about.items():
         writer.writerow(["about", "", name, "", text])
     for method in report.methods:
