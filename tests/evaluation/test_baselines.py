@@ -21,10 +21,10 @@ except UsageError:
 def network(kind):
     torch.manual_seed(0)
     if kind == "esrgan":
-        from spandrel.architectures.ESRGAN import RRDBNet
+        from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
 
         return RRDBNet(num_filters=8, num_blocks=1, scale=4)
-    from spandrel.architectures.SwinIR import SwinIR
+    from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
 
     sizes = {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "mlp_ratio": 2}
     return SwinIR(upscale=4, upsampler="nearest+conv", img_range=1.0, img_size=64, **sizes)
