@@ -280,7 +280,7 @@ def test_studies_that_are_none(tmp_path):
         study.read_study(tmp_path)
     folder = write_study(tmp_path / "s")
     (folder / "A-1" / "model").rmdir()
-    with pytest.raises(InputError, match="A-1.*no such folder"):
+    with pytest.raises(InputError, match=r"A-1.*no such folder"):
         study.read_study(folder)
 
 
