@@ -1,15 +1,19 @@
-"""What a comparison found: a figure for every picture, method and metric, as Markdown and JSON."""
+"""What a comparison found: a figure for every picture, method and metric, and what they say."""
 
 from __future__ import annotations
 
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from dit4sr_cli.evaluation.metrics import Metric
+from dit4sr_cli.evaluation import statistics as paired
+from dit4sr_cli.evaluation.metrics import Metric, Needs
+from dit4sr_cli.evaluation.statistics import Interval
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,39 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A method against the baseline on one metric, pictures in pairs.
+
+    Args:
+        interval: of the mean difference, method less baseline.
+        p: after Holm; None: too few pairs.
+        wins: on how many pictures the method is better.
+    """
+
+    method: str
+    metric: Metric
+    interval: Interval
+    p: float | None
+    wins: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All rows. The first method is the one that the others have to beat."""
+    """All rows.
+
+    Args:
+        about: what figures were computed from and how, by heading, to be printed with them.
+        sets: figures of all results at once, by method and metric.
+        published: the paper's figures, by system and metric.
+        against: the method that the others have to beat; empty: the first.
+    """
 
     metrics: Sequence[Metric]
     rows: Sequence[Row]
+    about: Mapping[str, str] = field(default_factory=dict)
+    sets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    against: str = ""
 
     @property
     def methods(self) -> list[str]:
@@ -40,12 +72,19 @@ class Report:
         """Names of the pictures, in order."""
         return list(dict.fromkeys(row.picture for row in self.rows))
 
+    @property
+    def baseline(self) -> str:
+        """The method that the others have to beat."""
+        return self.against or self.methods[0]
+
     def of(self, method: str) -> list[Row]:
         """The rows of a method."""
         return [row for row in self.rows if row.method == method]
 
     def mean(self, method: str, metric: Metric) -> float:
-        """Mean over the pictures."""
+        """Mean over the pictures, or the one figure of a set."""
+        if metric.needs is Needs.SETS:
+            return self.sets[method, metric.name]
         return statistics.fmean(row.values[metric.name] for row in self.of(method))
 
     def seconds(self, method: str) -> float | None:
@@ -53,115 +92,77 @@ class Report:
         taken = [row.seconds for row in self.of(method) if row.seconds is not None]
         return statistics.median(taken) if taken else None
 
-    def wins(self, method: str, metric: Metric) -> int:
-        """On how many pictures a method beats the first one."""
-        first = {row.picture: row.values[metric.name] for row in self.of(self.methods[0])}
-        return sum(
-            metric.is_better(row.values[metric.name], first[row.picture]) for row in self.of(method)
-        )
+    def differences(self) -> list[Difference]:
+        """Each other method against the baseline, on each metric of pictures that has a better."""
+        metrics = [m for m in self.metrics if m.direction and m.needs is not Needs.SETS]
+        others = [method for method in self.methods if method != self.baseline]
+        pairs = [(method, metric) for method in others for metric in metrics]
+        gaps = [self._gaps(method, metric) for method, metric in pairs]
+        corrected = paired.holm([paired.sign_flip(values) for values in gaps])
+        return [
+            Difference(
+                method,
+                metric,
+                paired.interval(values),
+                p,
+                sum(metric.direction * value > 0 for value in values),
+            )
+            for (method, metric), values, p in zip(pairs, gaps, corrected, strict=True)
+        ]
 
-
-def to_markdown(report: Report, *, with_pictures: bool = False) -> str:
-    """Means and wins as tables, and the figures of each picture if asked for."""
-    sections = [_means(report)]
-    if len(report.methods) > 1 and any(metric.direction for metric in report.metrics):
-        sections.append(_wins(report))
-    if with_pictures:
-        sections.append(_pictures(report))
-    return "\n\n".join(sections)
+    def _gaps(self, method: str, metric: Metric) -> list[float]:
+        base = {row.picture: row.values[metric.name] for row in self.of(self.baseline)}
+        return [
+            gap
+            for row in self.of(method)
+            if not math.isnan(gap := row.values[metric.name] - base[row.picture])
+        ]
 
 
 def to_dict(report: Report) -> dict[str, Any]:
-    """The same figures for a program; an infinite PSNR is null."""
+    """The same figures for a program; what is not finite is null."""
     return {
         "pictures": report.pictures,
         "metrics": [metric.name for metric in report.metrics],
+        "about": dict(report.about),
+        "against": report.baseline,
         "methods": {name: _method(report, name) for name in report.methods},
+        "differences": [_difference(one) for one in report.differences()],
+        "published": {name: dict(row) for name, row in report.published.items()},
     }
 
 
 def to_json(report: Report) -> str:
     """`to_dict` as text."""
-    return json.dumps(to_dict(report), indent=2)
+    return json.dumps({"schema": SCHEMA, **to_dict(report)}, indent=2)
 
 
 def _method(report: Report, name: str) -> dict[str, Any]:
     seconds = report.seconds(name)
     return {
-        "mean": {metric.name: _number(report.mean(name, metric)) for metric in report.metrics},
-        "wins": {m.name: report.wins(name, m) for m in report.metrics if m.direction},
+        "mean": {metric.name: number(report.mean(name, metric)) for metric in report.metrics},
         "seconds": None if seconds is None else round(seconds, 3),
         "pictures": {
-            row.picture: {key: _number(value) for key, value in row.values.items()}
+            row.picture: {key: number(value) for key, value in row.values.items()}
             for row in report.of(name)
         },
     }
 
 
-def _means(report: Report) -> str:
-    def cells(method: str) -> list[str]:
-        seconds = report.seconds(method)
-        return [
-            method,
-            *(_text(metric, report.mean(method, metric)) for metric in report.metrics),
-            "" if seconds is None else f"{seconds:.2f}",
-        ]
-
-    title = f"mean of {len(report.pictures)}"
-    return _table([title, *_headings(report.metrics), "seconds"], map(cells, report.methods))
-
-
-def _wins(report: Report) -> str:
-    metrics = [metric for metric in report.metrics if metric.direction]
-    rows = (
-        [method, *(f"{report.wins(method, metric)}" for metric in metrics)]
-        for method in report.methods[1:]
-    )
-    title = f"better than {report.methods[0]}, of {len(report.pictures)}"
-    return _table([title, *_headings(metrics)], rows)
+def _difference(one: Difference) -> dict[str, Any]:
+    found = one.interval
+    return {
+        "method": one.method,
+        "metric": one.metric.name,
+        "mean": number(found.mean),
+        "low": number(found.low),
+        "high": number(found.high),
+        "n": found.n,
+        "p": one.p,
+        "wins": one.wins,
+    }
 
 
-def _pictures(report: Report) -> str:
-    rows = (
-        [row.picture, row.method, *(_text(m, row.values[m.name]) for m in report.metrics)]
-        for row in sorted(report.rows, key=_by(report.pictures))
-    )
-    return _table(["picture", "method", *_headings(report.metrics)], rows, num_labels=2)
-
-
-def _by(pictures: Sequence[str]) -> Callable[[Row], int]:
-    """Sorting by picture; the methods of one stay in their order."""
-    rank = {name: index for index, name in enumerate(pictures)}
-    return lambda row: rank[row.picture]
-
-
-def _headings(metrics: Iterable[Metric]) -> list[str]:
-    arrows = {1: " ↑", -1: " ↓", 0: ""}
-    return [metric.title + arrows[metric.direction] for metric in metrics]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, num_labels: int = 1) -> str:
-    """A Markdown table that also reads well as text: cells are padded, figures to the right."""
-    lines = [list(head), *map(list, rows)]
-    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
-
-    def joined(line: Sequence[str]) -> str:
-        cells = (
-            cell.ljust(width) if column < num_labels else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        return f"| {' | '.join(cells)} |"
-
-    rule = [
-        "-" * width if column < num_labels else "-" * (width - 1) + ":"
-        for column, width in enumerate(widths)
-    ]
-    return "\n".join(map(joined, [lines[0], rule, *lines[1:]]))
-
-
-def _text(metric: Metric, value: float) -> str:
-    return f"{value:.2f}" if metric.name == "psnr" else f"{value:.4f}"
-
-
-def _number(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
+def number(value: float | None) -> float | None:
+    """A figure as JSON has it."""
+    return round(value, 6) if value is not None and math.isfinite(value) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dit4sr_cli.evaluation.metrics import Image as Pixels
+from dit4sr_cli.evaluation.pixels import Image as Pixels
 
 _GAP = 4
 _LABEL_HEIGHT = 20
@@ -27,13 +27,20 @@ def make_row(
     name: str,
     small: Pixels,
     results: Mapping[str, Pixels],
-    reference: Pixels,
+    reference: Pixels | None,
     *,
     crop: int | None = None,
 ) -> SheetRow:
-    """Input (in squares), results and reference; `crop` keeps the middle of each."""
-    height, width = reference.shape[:2]
-    columns = {"input": nearest(small, (width, height)), **results, "reference": reference}
+    """Input (in squares), results and reference; `crop` keeps the middle of each.
+
+    Results may have been cropped before; without a reference the input is enlarged x4.
+    """
+    height, width = small.shape[0] * 4, small.shape[1] * 4
+    if reference is not None:
+        height, width = reference.shape[:2]
+    columns = {"input": nearest(small, (width, height)), **results}
+    if reference is not None:
+        columns["reference"] = reference
     return SheetRow(name, {key: middle(value, crop).copy() for key, value in columns.items()})
 
 

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from dit4sr_cli.bench.statistics import ratio_of, t_quantile
+from dit4sr_cli.bench.statistics import ratio_of
+from dit4sr_cli.core.quantiles import t_quantile
 
 
 @pytest.mark.parametrize("probability", [0.6, 0.9, 0.975, 0.999])

@@ -110,6 +110,8 @@ FLAGS = {
         "--sheet",
         "--sheet-crop",
         "--no-model",
+        *("--baseline", "--study", "--benchmark", "--paper", "--against", "--format", "--scale"),
+        *("--fetch", "--prompts", "--caption", "--captioner"),
     },
     ("bench",): TALK
     | (SAMPLING - {"-s", "--seed", "--color-fix"})

@@ -1,8 +1,7 @@
-"""The figures against closed forms, and what happens when a package is missing."""
+"""Which metrics there are, what they need, and what is said when that is missing."""
 
 from __future__ import annotations
 
-import math
 import sys
 
 import numpy as np
@@ -10,106 +9,62 @@ import pytest
 from helpers import images
 
 from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.evaluation import metrics
+from dit4sr_cli.core.events import Warned
+from dit4sr_cli.evaluation import metrics, packages, pixels
+from dit4sr_cli.evaluation.metrics import choose, load_all
+from dit4sr_cli.evaluation.niqe import niqe
 
 
-def flat(value, height=32, width=40):
-    return np.full((height, width, 3), value, np.uint8)
-
-
-def photo(width=48, height=40):
+def photo(width=128, height=128):
     return np.asarray(images.scene(width, height))
 
 
-def test_luma_is_bt601():
-    assert metrics.luma(flat(0))[0, 0] == 16
-    assert metrics.luma(flat(255))[0, 0] == pytest.approx(235)
-    red = np.array([[[255, 0, 0]]], np.uint8)
-    assert metrics.luma(red)[0, 0] == pytest.approx(16 + 65.481)
+def noisy(sigma, picture):
+    noise = np.random.default_rng(0).normal(0, 1, picture.shape)
+    return (picture + sigma * noise).clip(0, 255).astype(np.uint8)
 
 
-def test_psnr_of_an_even_offset():
-    error = 10 * 219 / 255  # ten levels of grey on the luma's shorter scale
-    assert metrics.psnr(flat(110), flat(100)) == pytest.approx(20 * math.log10(255 / error))
+def has(package):
+    try:
+        packages.load_module(package, "x")
+    except UsageError:
+        return False
+    return True
 
 
-def test_psnr_leaves_the_border_out():
-    result = flat(100)
-    result[:4] = result[-4:] = result[:, :4] = result[:, -4:] = 0
-    assert metrics.psnr(result, flat(100)) == math.inf
-    result[4, 4] = 0
-    assert metrics.psnr(result, flat(100)) < 60
-
-
-def test_identical_pictures():
-    picture = photo()
-    assert metrics.psnr(picture, picture) == math.inf
-    assert metrics.ssim(picture, picture) == pytest.approx(1)
-    assert metrics.sharpness(picture, picture) == 1
-
-
-def test_ssim_of_flat_pictures_compares_their_means():
-    a, b = (float(metrics.luma(flat(value))[0, 0]) for value in (60, 180))
-    c1 = (0.01 * 255) ** 2
-    expected = (2 * a * b + c1) / (a * a + b * b + c1)
-    assert metrics.ssim(flat(60), flat(180)) == pytest.approx(expected)
-
-
-def test_ssim_of_a_single_window_by_hand():
-    rng = np.random.default_rng(1)
-    first, second = rng.integers(0, 256, (2, 19, 19, 3), np.uint8)  # 11 x 11 without the border
-    x, y = (metrics.luma(image)[4:-4, 4:-4] for image in (first, second))
-    offsets = np.arange(11) - 5
-    weights = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
-    weights /= weights.sum()
-    mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
-    var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
-    covariance = (weights * (x - mean_x) * (y - mean_y)).sum()
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    expected = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    expected /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    assert metrics.ssim(first, second) == pytest.approx(expected)
-
-
-def test_sharpness_is_quadratic_in_contrast():
-    sharp = photo() // 2 * 2
-    soft = (64 + sharp.astype(int) // 2).astype(np.uint8)
-    assert metrics.sharpness(soft, sharp) == pytest.approx(0.25)
-    assert metrics.sharpness(flat(9), flat(7)) == 1
-    assert metrics.sharpness(sharp, flat(7, *sharp.shape[:2])) == math.inf
-
-
-def test_a_tiny_picture_has_figures():
-    for name in metrics.BASIC:
-        assert math.isfinite(metrics.METRICS[name].load()(flat(10, 3, 5), flat(90, 3, 5)))
+needs_pyiqa = pytest.mark.skipif(not has("pyiqa"), reason="pyiqa is not installed")
 
 
 def test_choosing():
-    assert [m.name for m in metrics.choose(["ssim", "psnr", "ssim"])] == ["ssim", "psnr"]
-    assert [m.name for m in metrics.choose(["all"])] == list(metrics.METRICS)
-    with pytest.raises(UsageError, match="'lpips' is no metric") as caught:
-        metrics.choose(["psnr", "lpips"])
+    assert [m.name for m in choose(["ssim", "psnr", "ssim"])] == ["ssim", "psnr"]
+    assert [m.name for m in choose(["all"])] == list(metrics.METRICS)
+    optional = {m.name: m.is_optional for m in choose(["psnr", "paper?", "musiq"])}
+    assert optional["lpips"] and not optional["psnr"] and not optional["musiq"]
+    with pytest.raises(UsageError, match="'stlpip' is no metric") as caught:
+        choose(["psnr", "stlpip"])
     assert "stlpips" in caught.value.hint
     with pytest.raises(UsageError, match="no metric is named"):
-        metrics.choose([])
+        choose([])
 
 
-@pytest.mark.parametrize("name", ["stlpips", "stlpips-vgg", "dss", "haarpsi", "gmsd"])
+def test_without_references():
+    assert {m.name for m in choose(["default"], has_references=False)} == {"niqe", "piqe"}
+    paper = [m.name for m in choose(["paper"], has_references=False)]
+    assert paper == ["musiq", "maniqa", "clipiqa+", "liqe"]
+    with pytest.raises(UsageError, match="psnr compares with references"):
+        choose(["psnr"], has_references=False)
+
+
+@pytest.mark.parametrize("name", ["stlpips", "stlpips-vgg", "dss", "haarpsi", "gmsd", "lpips"])
 def test_a_missing_package_is_named(name, monkeypatch):
-    for package in ("piq", "stlpips_pytorch", "stlpips_pytorch.stlpips"):
+    for package in ("piq", "stlpips_pytorch", "stlpips_pytorch.stlpips", "pyiqa"):
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(UsageError, match="not installed") as caught:
-        metrics.METRICS[name].load()
+        load_all(choose([name]))
     assert "dit4sr[eval]" in caught.value.hint
-
-
-def test_a_package_that_does_not_load_is_reported(monkeypatch):
-    def broken(name):
-        raise RuntimeError("operator torchvision::nms does not exist")
-
-    monkeypatch.setattr(metrics.importlib, "import_module", broken)
-    with pytest.raises(UsageError, match="torchvision::nms"):
-        metrics.METRICS["dss"].load()
+    said = []
+    assert list(load_all(choose([f"{name}?", "psnr"]), observe=said.append)) == ["psnr"]
+    assert ["not installed" in e.message for e in said if isinstance(e, Warned)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +77,98 @@ def test_a_package_that_does_not_load_is_reported(monkeypatch):
     ],
 )
 def test_perceptual_metrics_know_better_from_worse(name, package, identical):
-    try:
-        __import__(package)
-    except (ImportError, RuntimeError):
+    if not has(package):
         pytest.skip(f"{package} is not installed")
-    metric = metrics.METRICS[name]
-    measure = metric.load()
-    picture = photo(128, 128)
-    noise = np.random.default_rng(0).normal(0, 1, picture.shape)
-    slight, strong = ((picture + sigma * noise).clip(0, 255).astype(np.uint8) for sigma in (5, 60))
+    (metric,) = choose([name])
+    measure = metric.load(False).measure
+    picture = photo()
+    slight, strong = noisy(5, picture), noisy(60, picture)
     assert measure(picture, picture) == pytest.approx(identical, abs=1e-3)
     assert metric.is_better(measure(slight, picture), measure(strong, picture))
+
+
+# ---------------------------------------------------------------- NIQE
+
+
+def test_niqe_prefers_a_photograph_to_its_noise():
+    data = pytest.importorskip("skimage.data")
+    picture = data.astronaut()
+    assert niqe(picture) == pytest.approx(3.063, abs=0.01)
+    assert niqe(noisy(40, picture)) > niqe(picture)
+
+
+@needs_pyiqa
+def test_niqe_is_pyiqa_s_with_the_same_parameters(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    from dit4sr_cli.evaluation.niqe import _natural
+
+    mean, covariance = _natural()
+    path = tmp_path / "parameters.mat"
+    scipy_io.savemat(path, {"mu_prisparam": mean[None], "cov_prisparam": covariance})
+    pyiqa = packages.load_module("pyiqa", "niqe")
+    theirs = pyiqa.create_metric("niqe", device="cpu", pretrained_model_path=str(path))
+    picture = noisy(8, photo(300, 210))  # what is clipped hangs on rounding
+    expected = float(theirs(packages.as_tensor(picture)))
+    assert niqe(picture) == pytest.approx(expected, abs=0.03)
+
+
+# ---------------------------------------------------------------- pyiqa
+
+
+def inner(picture):
+    return picture[pixels.BORDER : -pixels.BORDER, pixels.BORDER : -pixels.BORDER].copy()
+
+
+@needs_pyiqa
+def test_pyiqa_s_psnr_is_ours_on_a_longer_scale():
+    picture = photo(160, 128)
+    made = noisy(6, picture)
+    theirs = load_all(choose(["iqa:psnry"]))["iqa:psnry"].measure(inner(made), inner(picture))
+    longer = 20 * np.log10(255 / 219)  # its luma goes from 0 to 255, ours from 16 to 235
+    assert theirs + longer == pytest.approx(pixels.psnr(made, picture), abs=0.02)
+
+
+@needs_pyiqa
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("lpips", "alexnet-owt-7be5be79.pth"),
+        ("musiq", "musiq_koniq_ckpt-e95806b9.pth"),
+        ("maniqa", "timm/vit_base_patch8_224"),
+        ("clipiqa+", "ViT-L-14.pt"),
+        ("liqe", "ViT-B-32.pt"),
+        ("fid", "pt_inception-2015-12-05-6726825d.pth"),
+    ],
+)
+def test_missing_weights_are_named_and_not_fetched(name, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=f"metric {name.rstrip('+')}") as caught:
+        load_all(choose([name]))
+    assert file in caught.value.message and "--fetch" in caught.value.hint
+
+
+@needs_pyiqa
+def test_a_learned_metric_runs_with_weights_put_there_by_hand(tmp_path, monkeypatch):
+    import torch
+
+    models = packages.load_module("torchvision.models", "lpips")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("pyiqa.utils.download_util.DEFAULT_CACHE_DIR", str(tmp_path / "pyiqa"))
+    torch.manual_seed(0)
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "pyiqa").mkdir()
+    network = models.alexnet(weights=None).state_dict()
+    torch.save(network, tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth")
+    channels = (64, 192, 384, 256, 256)
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(channels)}
+    with pytest.raises(UsageError, match="alex") as caught:
+        load_all(choose(["lpips"]))
+    name = caught.value.message.rsplit("/", 1)[1]
+    torch.save(heads, tmp_path / "pyiqa" / name)
+    said = []
+    loaded = load_all(choose(["lpips"]), observe=said.append)["lpips"]
+    assert "sha256:" in loaded.version and name in loaded.version
+    assert any("Noncommercial" in e.message for e in said if isinstance(e, Warned))
+    picture = photo()
+    assert loaded.measure(picture, picture) == pytest.approx(0, abs=1e-6)
+    assert loaded.measure(noisy(60, picture), picture) > 0

@@ -66,3 +66,21 @@ def test_no_folder_and_no_pictures(tmp_path):
         pairs.by_name(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no pictures"):
         pairs.by_name(folder(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("ending", ["_x4", "_out", "_x4_out", "-sr", "_LR4", "_HR", "x4"])
+def test_endings_of_systems_and_sets(tmp_path, ending):
+    small = folder(tmp_path / "small", "a.png")
+    other = folder(tmp_path / "other", f"a{ending}.jpg")
+    (case,) = pairs.match(small, other)
+    assert case.reference.name == f"a{ending}.jpg"
+    assert list(pairs.finished(other, [case])) == ["a"]
+
+
+def test_the_plain_name_goes_first(tmp_path):
+    found = pairs.match(folder(tmp_path / "small", "a.png"))
+    results = folder(tmp_path / "results", "a.png", "a_out.png")
+    assert pairs.finished(results, found)["a"].name == "a.png"
+    twice = folder(tmp_path / "twice", "a_x4.png", "a_out.png")
+    with pytest.raises(UsageError, match=r"a_out\.png and a_x4\.png"):
+        pairs.finished(twice, found)

@@ -1,90 +1,81 @@
-"""Means, wins and their two formats."""
+"""Means, differences and their formats."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 
 import pytest
 
-from dit4sr_cli.evaluation import report
+from dit4sr_cli.evaluation import benchmarks, report, tables
 from dit4sr_cli.evaluation.metrics import choose
 from dit4sr_cli.evaluation.report import Report, Row
 
-FIGURES = {
-    ("one", "bicubic"): (20.0, 0.50),
-    ("one", "nano"): (22.0, 0.40),
-    ("two", "bicubic"): (30.0, 0.30),
-    ("two", "nano"): (29.0, 0.20),
-}
+
+def example(n=8, **more):
+    rows = []
+    for index in range(n):
+        rows.append(Row(f"p{index}", "bicubic", {"psnr": 20.0 + index, "stlpips": 0.5}))
+        better = {"psnr": 21.0 + index * 1.1, "stlpips": 0.6}
+        rows.append(Row(f"p{index}", "nano", better, 0.25))
+    return Report(choose(["psnr", "stlpips"]), rows, **more)
 
 
-def example():
-    rows = [
-        Row(
-            picture,
-            method,
-            {"psnr": psnr, "stlpips": distance, "sharpness": 0.5},
-            0.25 if method == "nano" else None,
-        )
-        for (picture, method), (psnr, distance) in FIGURES.items()
-    ]
-    return Report(choose(["psnr", "stlpips", "sharpness"]), rows)
+def test_differences_are_of_pairs():
+    psnr, distance = example().differences()
+    assert psnr.wins == 8 and distance.wins == 0  # lower is better
+    assert psnr.interval.mean == pytest.approx(1 + 0.1 * 3.5)
+    assert psnr.interval.low < psnr.interval.mean < psnr.interval.high
+    assert psnr.p == pytest.approx(2 * 2 / 2**8)  # all signs alike, twice by Holm
 
 
-def test_means_and_wins():
-    found = example()
-    psnr, distance, _ = found.metrics
-    assert found.methods == ["bicubic", "nano"] and found.pictures == ["one", "two"]
-    assert found.mean("nano", psnr) == 25.5
-    assert found.mean("nano", distance) == pytest.approx(0.3)
-    assert found.wins("nano", psnr) == 1
-    assert found.wins("nano", distance) == 2  # lower is better
-    assert found.seconds("nano") == 0.25 and found.seconds("bicubic") is None
+def test_markdown_marks_the_best():
+    lines = tables.rendered(example(), "md").splitlines()
+    assert lines[2].startswith("| bicubic   |   *23.50* | **0.5000** |")
+    assert "sign-flip" in lines[-1]
 
 
-def test_markdown():
-    assert report.to_markdown(example()).splitlines() == [
-        "| mean of 2 | PSNR-Y ↑ | ST-LPIPS ↓ | sharpness | seconds |",
-        "| --------- | -------: | ---------: | --------: | ------: |",
-        "| bicubic   |    25.00 |     0.4000 |    0.5000 |         |",
-        "| nano      |    25.50 |     0.3000 |    0.5000 |    0.25 |",
-        "",
-        "| better than bicubic, of 2 | PSNR-Y ↑ | ST-LPIPS ↓ |",
-        "| ------------------------- | -------: | ---------: |",
-        "| nano                      |        1 |          2 |",
-    ]
+def test_too_few_pictures_have_no_p():
+    text = tables.rendered(example(3), "md")
+    assert (
+        "| none |" in text and "n = 3 is too small for a test" in text and "sign-flip" not in text
+    )
 
 
-def test_markdown_of_each_picture():
-    lines = report.to_markdown(example(), with_pictures=True).splitlines()
-    assert lines[-4:] == [
-        "| one     | bicubic |    20.00 |     0.5000 |    0.5000 |",
-        "| one     | nano    |    22.00 |     0.4000 |    0.5000 |",
-        "| two     | bicubic |    30.00 |     0.3000 |    0.5000 |",
-        "| two     | nano    |    29.00 |     0.2000 |    0.5000 |",
-    ]
+def test_against_another_row():
+    (one, _) = example(against="nano").differences()
+    assert one.method == "bicubic" and one.wins == 0
 
 
-def test_one_method_has_nobody_to_beat():
-    found = example()
-    alone = Report(found.metrics, found.of("bicubic"))
-    assert "better" not in report.to_markdown(alone)
+def test_published_stands_beside_measured():
+    text = tables.rendered(example(published=benchmarks.published("DrealSR")), "md")
+    assert len([line for line in text.splitlines() if "(published)" in line]) == 11
+    assert "| DiT4SR (published)" in text and "25.81" in text and "| nano (measured)" in text
+
+
+def test_latex_compiles_in_the_mind():
+    text = tables.rendered(example(about={"inputs": "a_b"}), "latex")
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert r"\textbf{" in text and r"PSNR-Y $\uparrow$" in text and "% - inputs: a_b" in text
+
+
+def test_csv_has_a_figure_a_line():
+    lines = list(csv.DictReader(io.StringIO(tables.rendered(example(), "csv"))))
+    means = {(x["method"], x["metric"]): float(x["value"]) for x in lines if x["kind"] == "mean"}
+    assert means["bicubic", "psnr"] == 23.5
+    assert sum(line["kind"] == "picture" for line in lines) == 32
 
 
 def test_json():
-    data = json.loads(report.to_json(example()))
-    assert data["pictures"] == ["one", "two"]
-    assert data["metrics"] == ["psnr", "stlpips", "sharpness"]
-    nano = data["methods"]["nano"]
-    assert nano["mean"] == {"psnr": 25.5, "stlpips": 0.3, "sharpness": 0.5}
-    assert nano["wins"] == {"psnr": 1, "stlpips": 2}
-    assert nano["seconds"] == 0.25
-    assert nano["pictures"]["two"] == {"psnr": 29.0, "stlpips": 0.2, "sharpness": 0.5}
+    data = json.loads(tables.rendered(example(), "json"))
+    assert data["schema"] == 1 and data["against"] == "bicubic"
+    assert data["methods"]["nano"]["seconds"] == 0.25
+    assert data["differences"][0]["n"] == 8
 
 
-def test_an_infinite_figure_is_still_json():
-    row = Row("one", "perfect", {"psnr": math.inf})
-    found = Report(choose(["psnr"]), [row])
-    assert json.loads(report.to_json(found))["methods"]["perfect"]["mean"] == {"psnr": None}
-    assert "inf" in report.to_markdown(found)
+def test_identical_pictures_are_no_number_in_json():
+    found = Report(choose(["psnr"]), [Row("one", "perfect", {"psnr": math.inf})])
+    assert report.to_dict(found)["methods"]["perfect"]["mean"] == {"psnr": None}
+    assert "inf" in tables.rendered(found, "md")
