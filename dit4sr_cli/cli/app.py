@@ -16,6 +16,7 @@ from dit4sr_cli.cli import (
     doctor,
     evaluate,
     info,
+    inspect,
     models,
     plan,
     rerun,
@@ -46,6 +47,7 @@ app.command("eval")(evaluate.evaluate)
 app.add_typer(study.app, name="study")
 app.command()(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(inspect.app, name="inspect")
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
