@@ -123,6 +123,8 @@ FLAGS = {
     | {"--size", "--runs", "--preset", "--compare", "--versus", "--random-weights"},
     ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
     ("data",): {"--help"},
+    ("study",): {"--help"},
+    ("inspect",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},
     ("doctor",): TALK,
     ("models",): {"--help"},
