@@ -16,10 +16,12 @@ from dit4sr_cli.cli import (
     doctor,
     evaluate,
     info,
+    inspect,
     models,
     plan,
     rerun,
     streams,
+    study,
     train,
     upscale,
     verify,
@@ -42,8 +44,10 @@ app.command()(info.info)
 app.command()(verify.verify)
 app.command()(rerun.rerun)
 app.command("eval")(evaluate.evaluate)
+app.add_typer(study.app, name="study")
 app.command()(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(inspect.app, name="inspect")
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _partners(names: Iterable[str], folder: Path, kind: str) -> dict[str, Path]:
             (found[name],) = kin[name]
         elif name in kin:
             raise _twice(folder, *kin[name][:2])
-    _require(names, found, f"{folder}: no {kind} for")
+    require(names, found, f"{folder}: no {kind} for")
     return found
 
 
@@ -105,7 +105,12 @@ def _twice(folder: Path, first: Path, second: Path) -> UsageError:
     )
 
 
-def _require(names: Iterable[str], available: Mapping[str, Path], complaint: str) -> None:
+def require(names: Iterable[str], available: Iterable[str], complaint: str) -> None:
+    """Refuse what is missing, by its first names.
+
+    Raises:
+        InputError: names are not among those available.
+    """
     missing = sorted(set(names) - set(available))
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

@@ -39,18 +39,10 @@ def enlarge(
     observe: events.Observer,
 ) -> list[Pixels]:
     """Restored pictures, [H, W, C] of the type of those that came in."""
-    import torch
-
     from dit4sr_cli.pipeline.restore import restore
 
     size, wanted = sizes
-    images = []
-    for pixels in pictures:
-        image = bicubic(pixels, (size.width, size.height))
-        image = _padded(image, components.spec.min_cells * MULTIPLE)
-        tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        tensor = tensor.to(torch.float32).div_(np.iinfo(pixels.dtype).max)
-        images.append(tensor.expand(3, -1, -1))
+    images = [enlarged(pixels, size, components.spec.min_cells) for pixels in pictures]
     restored = restore(components, images, sampling, observe=observe)
     results = [
         from_unit(image[:, : size.height, : size.width], pixels)
@@ -59,6 +51,16 @@ def enlarge(
     if wanted == size:
         return results
     return [bicubic(result, (wanted.width, wanted.height)) for result in results]
+
+
+def enlarged(pixels: Pixels, size: Size, min_cells: int) -> torch.Tensor:
+    """What the model is given: [3, H, W] in 0..1, bicubic, padded to whole latent cells."""
+    import torch
+
+    image = _padded(bicubic(pixels, (size.width, size.height)), min_cells * MULTIPLE)
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    tensor = tensor.to(torch.float32).div_(np.iinfo(pixels.dtype).max)
+    return tensor.expand(3, -1, -1)
 
 
 def as_pixels(image: Image | Pixels) -> Pixels:

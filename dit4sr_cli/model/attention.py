@@ -46,13 +46,18 @@ class JointAttention(nn.Module):
             [X; L] and C after their output projections; C is None where it goes no further.
         """
         lr = image.chunk(2, dim=1)[1]
-        image_qkv, lr_qkv = self._project_image(image)
-        text_qkv = None if text is None else self._project_text(text)
-        x, lr_out, c = self._attend(image_qkv, lr_qkv, text_qkv)
+        x, lr_out, c = self._attend(*self.projected(image, text))
         if self.config.lr_residual:
             lr_out = lr_out + lr
         out = torch.cat([self.to_out[0](x), self.to_out_control(lr_out)], dim=1)
         return out, self.to_add_out(c) if c is not None and hasattr(self, "to_add_out") else None
+
+    def projected(
+        self, image: Tensor, text: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...] | None]:
+        """Query, key and value [B, h, N or M, d] of X, of L and of C, as they meet in attention."""
+        x, lr = self._project_image(image)
+        return x, lr, None if text is None else self._project_text(text)
 
     def _project_image(self, image: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         (qx, ql), (kx, kl), (vx, vl) = (

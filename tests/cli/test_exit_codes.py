@@ -233,7 +233,7 @@ def test_wrong_options(args, words, tmp_path):
     assert_refused(done, ExitCode.USAGE, *words)
 
 
-@pytest.mark.parametrize("group", ["models", "data"])
+@pytest.mark.parametrize("group", ["models", "data", "study", "inspect"])
 def test_a_group_alone_is_one_line(group):
     assert_refused(run_cli(group), ExitCode.USAGE, "Missing command", f"dit4sr {group} --help")
 

@@ -84,6 +84,13 @@ FLAGS = {
         "--quantize",
     },
     ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
+    ("study", "page"): TALK | {"--lr", "-o", "--output", "--crop", "-s", "--seed", "--overwrite"},
+    ("study", "tally"): TALK | {"--page"},
+    ("inspect", "attention"): TALK
+    | {
+        *("-o", "--output", "--at", "--step", "--blocks", "--model", "--steps", "-s", "--seed"),
+        *("--prompt", "--tile", "--device", "--dtype", "--low-memory", "--overwrite"),
+    },
     ("info",): TALK,
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
@@ -118,6 +125,8 @@ FLAGS = {
     | {"--size", "--runs", "--preset", "--compare", "--versus", "--random-weights"},
     ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
     ("data",): {"--help"},
+    ("study",): {"--help"},
+    ("inspect",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},
     ("doctor",): TALK,
     ("models",): {"--help"},
