@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.start import transformer_folder
@@ -31,10 +32,18 @@ _BLOCK_SPEC: dict[str, Any] = {
 
 
 def export(networks: Networks, config: TrainConfig, folder: Path, *, name: str) -> None:
-    """Write `model.json`, `transformer/` and, if it is no VAE, `codec/`; weights in 16 bits."""
+    """Write `model.json`, `transformer/` and, if it is no VAE, `codec/`; weights in 16 bits.
+
+    The baseline has `controlnet/`, too.
+    """
     transformer, codec = networks.transformer, networks.codec
-    _write_json(folder / FILE_NAME, {"name": name, **_spec(networks, config)})
-    _write_part(transformer, asdict(transformer.config), folder / "transformer")
+    spec = {"name": name, "network": config.network, **_spec(networks, config)}
+    _write_json(folder / FILE_NAME, spec)
+    if isinstance(transformer, MMDiTControl):
+        _write_part(transformer, asdict(transformer.config), folder / "transformer")
+    else:
+        for part, (module, values) in transformer.parts.items():
+            _write_part(module, values, folder / part)
     if codec.channels == config.transformer.in_channels:
         _write_part(codec, asdict(codec.config), folder / "codec")
 
