@@ -24,9 +24,6 @@ _BLOCK_SPEC: dict[str, Any] = {
     "color_fix": "none",
     "native_scale": 4,
     "process_size": 0,
-    "tile": 16,
-    "overlap": 4,
-    "min_cells": 16,
 }
 """Of a model whose latents are block transforms; one on a VAE is as the published ones are."""
 
@@ -55,10 +52,15 @@ def _spec(networks: Networks, config: TrainConfig) -> dict[str, Any]:
         beside = transformer_folder(config.start.base).parent
         is_whole = (beside / "vae" / "config.json").is_file()
         return {"base": str(beside.resolve())} if is_whole else {}
+    cells = config.data.tile // networks.codec.downscale
     steps = 1 if config.objective == "regression" else config.validation.steps
     return {
         "licence": config.licence,
         **_BLOCK_SPEC,
+        # As it was trained: it knows no other positions.
+        "tile": cells,
+        "overlap": cells // 4,
+        "min_cells": cells,
         "steps": steps,
         "shift": config.flow.shift if config.objective == "flow" else 3.0,
     }
