@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,16 +11,28 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.types import DeviceChoice
 
 if TYPE_CHECKING:
+    from dit4sr_cli.training.config import TrainConfig
     from dit4sr_cli.training.loop import Progress
+    from dit4sr_cli.training.study import Item
 
 _REPORT_EVERY = 100
 
+
+class StudyChoice(str, Enum):
+    """What can be studied."""
+
+    ABLATIONS = "ablations"
+
+
 Recipe = Annotated[
-    str,
-    typer.Argument(metavar="CONFIG", help="A recipe in TOML; or paper, nano, nano-finish."),
+    str | None,
+    typer.Argument(
+        metavar="CONFIG", help="A recipe in TOML; or paper, nano, nano-finish, ablations."
+    ),
 ]
 Data = Annotated[
     Path,
@@ -37,14 +50,34 @@ Initial = Annotated[
 StopAfter = Annotated[
     int | None, typer.Option(min=1, metavar="STEP", help="Stop at this step; go on later.")
 ]
+Study = Annotated[
+    StudyChoice | None,
+    typer.Option(
+        help="Train the network, its ablations and the baseline alike; of the recipe ablations, "
+        "if none is given."
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Of a study: train each so often. [default: 1]"),
+]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B", help="Of a study: these alone, of full, A, B, C, D, sd3-controlnet."
+    ),
+]
 
 
 def train(
-    recipe: Recipe,
     data: Data,
     output: Run,
+    recipe: Recipe = None,
     initial: Initial = None,
     stop_after: StopAfter = None,
+    study: Study = None,
+    seeds: Seeds = None,
+    only: Only = None,
     device: options.Device = DeviceChoice.AUTO,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -57,7 +90,11 @@ def train(
     # torchrun starts several of us: one of them speaks.
     is_main = os.environ.get("RANK", "0") == "0"
     console.open(quiet=quiet or not is_main, verbose=verbose, as_json=json)
-    config = read_config(_recipe_path(recipe))
+    _check(recipe, study, {"--initial": initial, "--stop-after": stop_after}, (seeds, only))
+    config = read_config(_recipe_path(recipe or "ablations"))
+    if study:
+        _train_study(config, data, output, seeds=seeds or 1, only=only, device=device)
+        return
     with _Follower(config.optimizer.steps) as follower:
         folder = run(
             config,
@@ -75,6 +112,44 @@ def train(
     console.result("", {"command": "train", "model": str(folder), **_as_record(last)})
 
 
+def _check(
+    recipe: str | None,
+    study: StudyChoice | None,
+    of_one_run: dict[str, Any],
+    of_a_study: tuple[Any, ...],
+) -> None:
+    """Refuse options that mean nothing together."""
+    if not study:
+        if recipe is None:
+            raise UsageError("no recipe is given", hint="dit4sr train CONFIG, or --study ablations")
+        if any(value is not None for value in of_a_study):
+            raise UsageError("--seeds and --only belong to --study", hint="add --study ablations")
+    elif given := [name for name, value in of_one_run.items() if value is not None]:
+        raise UsageError(f"{given[0]} and --study exclude each other", hint="leave one of them out")
+
+
+def _train_study(
+    config: TrainConfig,
+    data: Path,
+    output: Path,
+    *,
+    seeds: int,
+    only: str | None,
+    device: DeviceChoice,
+) -> None:
+    from dit4sr_cli.training import study
+
+    names = [name.strip() for name in only.split(",")] if only else list(study.ABLATIONS)
+    items = study.plan(config, seeds=seeds, variants=names)
+    for item in items[: len(items) // seeds]:
+        console.note(f"{item.variant}: {item.parameters / 1e6:.3f} M parameters")
+    with _StudyFollower() as follower:
+        found = study.train_study(items, data, output, device=device, observe=follower)
+    done = sum(item.name in found["runs"] for item in items)
+    console.summary(f"{output / study.FILE_NAME}: {done} of {len(items)} runs are trained")
+    console.result("", {"command": "train", "study": str(output), **found})
+
+
 def _recipe_path(recipe: str) -> Path:
     from dit4sr_cli import training
     from dit4sr_cli.weights.resolve import NANO, embedded_dir
@@ -84,6 +159,7 @@ def _recipe_path(recipe: str) -> Path:
         NANO: nano / "train.toml",
         f"{NANO}-finish": nano / "finish.toml",
         "paper": recipes / "paper.toml",
+        "ablations": recipes / "ablations.toml",
     }
     return shipped.get(recipe, Path(recipe))
 
@@ -91,11 +167,13 @@ def _recipe_path(recipe: str) -> Path:
 class _Follower:
     """Draws a bar at a terminal; elsewhere says a line now and then."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, name: str = "") -> None:
         from tqdm import tqdm
 
+        self._prefix = f"{name}: " if name else ""
+
         self.last: Progress | None = None
-        self._bar = tqdm(total=steps, desc="training", disable=not console.shows_progress)
+        self._bar = tqdm(total=steps, desc=name or "training", disable=not console.shows_progress)
 
     def __enter__(self) -> _Follower:
         return self
@@ -109,13 +187,33 @@ class _Follower:
         self._bar.set_postfix({key: f"{value:.3f}" for key, value in progress.losses.items()})
         self.last = progress
         if progress.validation:
-            console.note(f"step {progress.step}: {_psnr(progress)}")
+            console.note(f"{self._prefix}step {progress.step}: {_psnr(progress)}")
         elif progress.step % _REPORT_EVERY == 0 and not console.shows_progress:
-            console.note(f"step {progress.step} of {progress.steps}: {_losses(progress)}")
+            place = f"{self._prefix}step {progress.step} of {progress.steps}"
+            console.note(f"{place}: {_losses(progress)}")
         if validation and not progress.validation:
             from dataclasses import replace
 
             self.last = replace(progress, validation=validation)
+
+
+class _StudyFollower:
+    """Follows one run after the other, each by its name."""
+
+    def __init__(self) -> None:
+        self._name, self._follower = "", _Follower(0)
+
+    def __enter__(self) -> _StudyFollower:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._follower.__exit__()
+
+    def __call__(self, item: Item, progress: Progress) -> None:
+        if item.name != self._name:
+            self._follower.__exit__()
+            self._name, self._follower = item.name, _Follower(progress.steps, item.name)
+        self._follower(progress)
 
 
 def _losses(progress: Progress) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.errors import ModelError, UsageError
 from dit4sr_cli.core.events import Noted, Observer, Warned, ignore
 from dit4sr_cli.core.types import DeviceChoice, Precision, Quantize
 from dit4sr_cli.model.config import TransformerConfig
@@ -82,9 +82,8 @@ def assemble(
         memory.return_pages()
     folder = found.folder / "transformer"
     config = read_config(folder, found.spec.wiring, found.spec.injection_scale)
-    skeleton = Transformer.skeleton(folder, config)
+    held = _held(found, config, plain=plain, quantize=quantize)
     _check_codec(found)
-    held = skeleton if plain else Prepared.of(skeleton, config, quantize)
     plan = _plan(
         held,
         target,
@@ -98,6 +97,23 @@ def assemble(
     return _components(found, config, plan, text)
 
 
+def _held(
+    found: Resolved, config: TransformerConfig, *, plain: bool, quantize: Quantize
+) -> torch.nn.Module:
+    """The network without weights, in the form in which it will run."""
+    if found.spec.network == "sd3-controlnet":
+        from dit4sr_cli.pipeline import controlnet
+
+        if quantize is not Quantize.NONE:
+            raise UsageError(
+                f"{found.name}: an SD3-ControlNet cannot be quantised",
+                hint=f"leave out --quantize {quantize.value}",
+            )
+        return controlnet.skeleton(found.folder, config)
+    skeleton = Transformer.skeleton(found.folder / "transformer", config)
+    return skeleton if plain else Prepared.of(skeleton, config, quantize)
+
+
 def _components(
     found: Resolved, config: TransformerConfig, plan: _Plan, text: Encoder
 ) -> Components:
@@ -105,6 +121,12 @@ def _components(
     folder = found.folder / "transformer"
 
     def load_transformer() -> Network:
+        if spec.network == "sd3-controlnet":
+            from dit4sr_cli.pipeline.controlnet import load_controlnet
+
+            return load_controlnet(
+                found.folder, config, plan.device, plan.dtype, stream=plan.streams
+            )
         if not (plan.plain or plan.streams):
             return load_prepared(folder, config, plan.device, plan.dtype, plan.quantize)
         return Transformer.from_folder(

@@ -6,7 +6,7 @@ Shapes: N pictures, B boxes at once, C channels, s tile side, M text tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,7 +24,10 @@ from dit4sr_cli.pipeline.device import limits_of
 from dit4sr_cli.pipeline.memory import Fitting
 from dit4sr_cli.tiles.blend import cut
 
-Network: TypeAlias = MMDiTControl | Prepared
+if TYPE_CHECKING:  # it brings diffusers, which our own networks do without
+    from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
+
+Network: TypeAlias = "MMDiTControl | Prepared | ControlNetBaseline"
 REMEMBERED_BYTES = 1 << 29
 """LR tokens that are kept from step to step."""
 REUSED_BYTES = 1 << 32

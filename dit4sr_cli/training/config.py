@@ -12,6 +12,7 @@ from dit4sr_cli.core.errors import InputError, UsageError
 from dit4sr_cli.core.words import did_you_mean
 from dit4sr_cli.model.codec import CodecConfig
 from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.weights.spec import NetworkName
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +20,6 @@ else:
     import tomli as tomllib
 
 Objective: TypeAlias = Literal["flow", "regression"]
-Network: TypeAlias = Literal["dit4sr", "sd3-controlnet"]
 Trained: TypeAlias = Literal["control", "all"]
 Schedule: TypeAlias = Literal["cosine", "constant"]
 MixedPrecision: TypeAlias = Literal["no", "fp16", "bf16"]
@@ -135,7 +135,7 @@ class TrainConfig:
 
     transformer: TransformerConfig
     objective: Objective = "flow"
-    network: Network = "dit4sr"
+    network: NetworkName = "dit4sr"
     start: StartConfig = field(default_factory=StartConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)

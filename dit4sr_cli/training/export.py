@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.start import transformer_folder
@@ -23,18 +24,23 @@ _BLOCK_SPEC: dict[str, Any] = {
     "color_fix": "none",
     "native_scale": 4,
     "process_size": 0,
-    "tile": 16,
-    "overlap": 4,
-    "min_cells": 16,
 }
 """Of a model whose latents are block transforms; one on a VAE is as the published ones are."""
 
 
 def export(networks: Networks, config: TrainConfig, folder: Path, *, name: str) -> None:
-    """Write `model.json`, `transformer/` and, if it is no VAE, `codec/`; weights in 16 bits."""
+    """Write `model.json`, `transformer/` and, if it is no VAE, `codec/`; weights in 16 bits.
+
+    The baseline has `controlnet/`, too.
+    """
     transformer, codec = networks.transformer, networks.codec
-    _write_json(folder / FILE_NAME, {"name": name, **_spec(networks, config)})
-    _write_part(transformer, asdict(transformer.config), folder / "transformer")
+    spec = {"name": name, "network": config.network, **_spec(networks, config)}
+    _write_json(folder / FILE_NAME, spec)
+    if isinstance(transformer, MMDiTControl):
+        _write_part(transformer, asdict(transformer.config), folder / "transformer")
+    else:
+        for part, (module, values) in transformer.parts.items():
+            _write_part(module, values, folder / part)
     if codec.channels == config.transformer.in_channels:
         _write_part(codec, asdict(codec.config), folder / "codec")
 
@@ -46,10 +52,15 @@ def _spec(networks: Networks, config: TrainConfig) -> dict[str, Any]:
         beside = transformer_folder(config.start.base).parent
         is_whole = (beside / "vae" / "config.json").is_file()
         return {"base": str(beside.resolve())} if is_whole else {}
+    cells = config.data.tile // networks.codec.downscale
     steps = 1 if config.objective == "regression" else config.validation.steps
     return {
         "licence": config.licence,
         **_BLOCK_SPEC,
+        # As it was trained: it knows no other positions.
+        "tile": cells,
+        "overlap": cells // 4,
+        "min_cells": cells,
         "steps": steps,
         "shift": config.flow.shift if config.objective == "flow" else 3.0,
     }

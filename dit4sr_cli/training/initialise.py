@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from dit4sr_cli.model.block import Block
 from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
 
 GATE = 0.25
 """Start of the gates and of the injection's centre tap: from zero, nothing is learned for long."""
@@ -22,7 +25,7 @@ LR_STD_FLOOR = 0.03
 class Trained(Protocol):
     """The pair that is trained together."""
 
-    transformer: MMDiTControl
+    transformer: MMDiTControl | ControlNetBaseline
     codec: BlockCodec
 
 
@@ -38,30 +41,51 @@ def initialise(networks: Trained, config: TrainConfig) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for block in networks.transformer.transformer_blocks:
-        assert isinstance(block, Block)
-        _initialise_block(block, config.transformer.width)
-    nn.init.zeros_(networks.transformer.norm_out.linear.weight)
-    nn.init.zeros_(networks.transformer.proj_out.weight)
+    if isinstance(networks.transformer, MMDiTControl):
+        _initialise_ours(networks.transformer)
+    else:
+        _initialise_baseline(networks.transformer)
     if networks.codec.config.refine_width:
         nn.init.zeros_(networks.codec.refine_out.weight)
 
 
-def _initialise_block(block: Block, width: int) -> None:
-    for modulation in (block.norm1, block.norm1_context):
-        nn.init.zeros_(modulation.linear.weight)
-        parts = modulation.linear.bias.data.view(modulation.parts, width)
-        for gate in range(2, modulation.parts, 3):
-            parts[gate] = GATE
-    attention = block.attn
-    for control in (attention.to_q_control, attention.to_k_control, attention.to_v_control):
-        nn.init.eye_(control.weight)
-    attention.to_out_control.load_state_dict(attention.to_out[0].state_dict())
-    if hasattr(block.ff, "control_conv"):
-        nn.init.zeros_(block.ff.control_conv.weight)
-        block.ff.control_conv.weight.data[:, :, 1, 1] = GATE
-    if hasattr(block.ff, "control_linear"):
-        nn.init.eye_(block.ff.control_linear.weight).mul_(GATE)
+def _initialise_ours(model: MMDiTControl) -> None:
+    _initialise_shared(model, model.config.width)
+    for block in model.transformer_blocks:
+        assert isinstance(block, Block)
+        attention, ff = block.attn, block.ff
+        for control in (attention.to_q_control, attention.to_k_control, attention.to_v_control):
+            nn.init.eye_(control.weight)
+        attention.to_out_control.load_state_dict(attention.to_out[0].state_dict())
+        if hasattr(ff, "control_conv"):
+            nn.init.zeros_(ff.control_conv.weight)
+            ff.control_conv.weight.data[:, :, 1, 1] = GATE
+        if hasattr(ff, "control_linear"):
+            nn.init.eye_(ff.control_linear.weight).mul_(GATE)
+
+
+def _initialise_baseline(model: ControlNetBaseline) -> None:
+    """Blocks as ours; the ControlNet is a copy of the base, and what joins them is open, too.
+
+    Its condition enters as the image does, and its outputs by GATE where a ControlNet on trained
+    weights has zeros: the base has nothing yet that they could disturb.
+    """
+    _initialise_shared(model.base, model.config.width)
+    model.start_from_base()
+    model.controlnet.pos_embed_input.proj.load_state_dict(model.base.pos_embed.proj.state_dict())
+    for layer in model.controlnet.controlnet_blocks:
+        nn.init.eye_(layer.weight).mul_(GATE)
+
+
+def _initialise_shared(model: Any, width: int) -> None:
+    """What Stable Diffusion's transformer has: gates open, modulations alike for all, no output."""
+    for block in model.transformer_blocks:
+        for modulation in (block.norm1.linear, block.norm1_context.linear):
+            nn.init.zeros_(modulation.weight)
+            parts = modulation.bias.data.view(-1, width)
+            parts[2::3] = GATE
+    nn.init.zeros_(model.norm_out.linear.weight)
+    nn.init.zeros_(model.proj_out.weight)
 
 
 @torch.no_grad()

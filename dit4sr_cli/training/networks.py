@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -11,6 +12,9 @@ from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.start import freeze_base, load_base
+
+if TYPE_CHECKING:
+    from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
 
 _FROZEN = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -40,7 +44,13 @@ def load_start(networks: Networks, config: TrainConfig) -> None:
         freeze_base(networks.transformer, _FROZEN[config.compute.mixed_precision])
 
 
-def _transformer(config: TrainConfig) -> MMDiTControl:
-    model = MMDiTControl(config.transformer)
+def _transformer(config: TrainConfig) -> MMDiTControl | ControlNetBaseline:
+    model: MMDiTControl | ControlNetBaseline
+    if config.network == "dit4sr":
+        model = MMDiTControl(config.transformer)
+    else:
+        from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
+
+        model = ControlNetBaseline(config.transformer)
     model.checkpointing = config.compute.checkpointing
     return model

@@ -8,6 +8,7 @@ Shapes: B samples of this process's piece, H W pixels, h w latent cells.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.loss import grid_loss, texture_loss
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.share import Share, generator
+
+if TYPE_CHECKING:
+    from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
 
 LEVEL_MEAN, LEVEL_STD = 0.6, 1.0
 """Noise levels of the random part: sigmoid of this normal."""
@@ -90,14 +94,14 @@ class Regression(nn.Module):
         return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
 
 
-def regress(model: MMDiTControl, lr_latents: Tensor) -> Tensor:
+def regress(model: MMDiTControl | ControlNetBaseline, lr_latents: Tensor) -> Tensor:
     """The estimate of x0 at s = 1, where the noise does not matter: one step of the sampler."""
     timestep = lr_latents.new_full((len(lr_latents),), 1000.0)
     noise = torch.zeros_like(lr_latents)
     return noise - model(noise, lr_latents, timestep, *null_text(model, lr_latents))
 
 
-def null_text(model: MMDiTControl, latents: Tensor) -> tuple[Tensor, Tensor]:
+def null_text(model: MMDiTControl | ControlNetBaseline, latents: Tensor) -> tuple[Tensor, Tensor]:
     """What stands for text, once for each picture, on the latents' device."""
     null, batch = Conditioning.null(model.config).to(latents.device), len(latents)
     return null.prompt_embeds.expand(batch, -1, -1), null.pooled_prompt_embeds.expand(batch, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,12 @@ from dit4sr_cli.weights.reader import check_fit, read_shapes, read_state_dict
 from dit4sr_cli.weights.resolve import resolve
 from dit4sr_cli.weights.shelf import holds, look_up
 
+if TYPE_CHECKING:
+    from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
+
 CONTROL = "control"
-"""What the names of the layers have in them that DiT4SR adds: those that the paper trains."""
+"""What the names of the layers have in them that DiT4SR, or a ControlNet, adds: those that the
+paper trains."""
 
 
 def transformer_folder(base: str) -> Path:
@@ -74,7 +78,7 @@ def has_control(names: Iterable[str]) -> bool:
 
 
 @torch.no_grad()
-def load_base(model: MMDiTControl, base: str) -> None:
+def load_base(model: MMDiTControl | ControlNetBaseline, base: str) -> None:
     """Fill a network with a base's weights; control layers that it lacks start as in the paper.
 
     Raises:
@@ -82,6 +86,9 @@ def load_base(model: MMDiTControl, base: str) -> None:
     """
     folder = transformer_folder(base)
     shapes = read_shapes(folder)
+    if not isinstance(model, MMDiTControl):
+        _load_baseline(model, folder, shapes)
+        return
     state = read_state_dict(folder, dtype=torch.float32)
     if not has_control(shapes):
         own = model.state_dict()
@@ -93,6 +100,23 @@ def load_base(model: MMDiTControl, base: str) -> None:
         return
     check_fit(model, shapes, folder)
     model.load_state_dict(state)
+
+
+def _load_baseline(model: ControlNetBaseline, folder: Path, shapes: dict[str, torch.Size]) -> None:
+    """The base's transformer, and the ControlNet beside it or one that is a copy of its half."""
+    if has_control(shapes):
+        raise ModelError(
+            f"{folder}: a DiT4SR; the baseline starts from Stable Diffusion's transformer",
+            hint="name another [start] base",
+        )
+    check_fit(model.base, shapes, folder)
+    model.base.load_state_dict(read_state_dict(folder, dtype=torch.float32))
+    beside = folder.parent / "controlnet"
+    if not (beside / "config.json").is_file():
+        model.start_from_base()
+        return
+    check_fit(model.controlnet, read_shapes(beside), beside)
+    model.controlnet.load_state_dict(read_state_dict(beside, dtype=torch.float32))
 
 
 @torch.no_grad()

@@ -41,7 +41,9 @@ def validate(
     """Restore held-out samples, always the same, and measure PSNR in dB against bicubic's."""
     ours, bicubic, pictures = [], [], []
     for number in range(min(config.samples, len(source.held_out))):  # type: ignore[arg-type]
-        batch = {k: v.to(device) for k, v in batched([source.held_out[number]]).items()}
+        with torch.autocast("cpu", enabled=False):  # a sample is made in full precision
+            sample = batched([source.held_out[number]])
+        batch = {k: v.to(device) for k, v in sample.items()}
         restored = model.restore(batch, number)
         if restored is None:
             return Validation({})

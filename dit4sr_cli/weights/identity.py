@@ -48,6 +48,8 @@ def licences(found: Resolved) -> list[dict[str, str]]:
 
 def _folders(found: Resolved, *, t5: bool) -> list[Path]:
     folders = [found.folder / "transformer"]
+    if found.spec.network == "sd3-controlnet":
+        folders.append(found.folder / "controlnet")
     folders.append(found.folder / "codec" if found.spec.codec == "block" else found.base / "vae")
     if found.spec.text:
         encoders = ["text_encoder", "text_encoder_2", *(["text_encoder_3"] if t5 else [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from dit4sr_cli.core.errors import ModelError
 from dit4sr_cli.core.types import ColorFix, StartPoint
@@ -14,6 +14,7 @@ from dit4sr_cli.model.config import Wiring
 from dit4sr_cli.weights.files import read_json
 
 FILE_NAME = "model.json"
+NetworkName: TypeAlias = Literal["dit4sr", "sd3-controlnet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class ModelSpec:
     """Defaults of a model; those here are the published model's.
 
     Args:
+        network: `dit4sr`, or `sd3-controlnet`, the paper's baseline, with `controlnet/` beside
+            `transformer/`.
         codec: `vae`: Stable Diffusion's; `block`: the embedded model's.
         text: whether prompts mean something to it.
         native_scale: the only factor it works at, other factors being resized from it; 0: any.
@@ -37,6 +40,7 @@ class ModelSpec:
 
     name: str = "dit4sr"
     licence: str = ""
+    network: NetworkName = "dit4sr"
     codec: str = "vae"
     text: bool = True
     steps: int = 40
@@ -105,6 +109,10 @@ def _parsed(value: Any, kind: str) -> Any:
         if value in ("legacy", "r1", None):
             return value
         raise ValueError("it is legacy or r1")
+    if kind == "NetworkName":
+        if value in get_args(NetworkName):
+            return value
+        raise ValueError(f"it is one of {', '.join(get_args(NetworkName))}")
     if kind == "float" and type(value) in (int, float):
         return float(value)
     if type(value).__name__ == kind:  # not isinstance: to Python, True is a number
