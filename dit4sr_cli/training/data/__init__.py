@@ -1,0 +1,1 @@
+"""Photographs to training pairs, their captions, latents and embeddings; and the reader of all."""
