@@ -14,7 +14,7 @@ from dit4sr_cli.captions.source import SUFFIX, Caption, one_line, read_text
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import InputError
 from dit4sr_cli.training.data import files
-from dit4sr_cli.training.data.index import Place
+from dit4sr_cli.training.data.index import HOW_TO_BEGIN, Place, require
 from dit4sr_cli.training.data.layout import GT, PROMPT
 from dit4sr_cli.training.data.outcome import Outcome
 from dit4sr_cli.training.data.record import alone_in
@@ -37,9 +37,10 @@ def write_captions(
         observe: hears how many are done.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or nothing to work on in it.
         OutputError: it cannot be written to, or another run is at work there.
     """
+    require(data, GT, "training pairs", HOW_TO_BEGIN)
     with alone_in(data):
         for part in parts(data):
             missing = part.lacking(GT, [PROMPT])

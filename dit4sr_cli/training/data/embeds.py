@@ -23,6 +23,7 @@ from dit4sr_cli.pipeline.text import (
     load_text_encoders,
 )
 from dit4sr_cli.training.data import files
+from dit4sr_cli.training.data.index import HOW_TO_BEGIN, require
 from dit4sr_cli.training.data.layout import GT, NULL, POOLED, PROMPT, PROMPT_EMBEDS
 from dit4sr_cli.training.data.models import text_config, text_fingerprint
 from dit4sr_cli.training.data.outcome import Outcome
@@ -56,12 +57,14 @@ def write_embeds(
 
     Raises:
         UsageError: the model has no text encoders.
-        InputError: there is no such folder.
+        InputError: there is no such folder, or nothing to work on in it.
         ModelError: an encoder is missing or damaged.
         OutputError: the embeddings there are other encoders', or cannot be written.
     """
     if not found.spec.text:
         raise UsageError(f"{found.name} reads no text: it needs no embeddings")
+    require(data, GT, "training pairs", HOW_TO_BEGIN)
+    require(data, PROMPT, "captions", f"run: dit4sr data captions {data}")
     encoders = load_text_encoders(
         found.base,
         text_config(found),

@@ -119,4 +119,14 @@ def _in_folder(folder: Path, kind: Kind) -> Iterator[tuple[str, Place]]:
                 yield path.stem, Place(path, str(path))
 
 
+def require(folder: Path, kind: Kind, words: str, hint: str) -> None:
+    """Refuse a folder that has none of a kind.
+
+    Raises:
+        InputError: it has not, or there is no such folder.
+    """
+    if not index_of(folder)[kind]:
+        raise InputError(f"{folder}: no {words} in it", hint=hint)
+
+
 HOW_TO_BEGIN = "make pairs first: dit4sr data pairs PHOTOGRAPHS -o FOLDER"

@@ -20,6 +20,7 @@ from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.assemble import load_codec
 from dit4sr_cli.pipeline.components import Codec
 from dit4sr_cli.training.data import files
+from dit4sr_cli.training.data.index import HOW_TO_BEGIN, require
 from dit4sr_cli.training.data.layout import GT, LATENT_HR, LATENT_LR, SR_BICUBIC, Kind
 from dit4sr_cli.training.data.models import codec_fingerprint
 from dit4sr_cli.training.data.outcome import Outcome
@@ -59,11 +60,12 @@ def write_latents(
         observe: hears how many samples are done.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or nothing to work on in it.
         ModelError: the codec is damaged.
         OutputError: the latents there are another codec's, or cannot be written.
         OutOfMemoryError: so many pictures at once are too many.
     """
+    require(data, GT, "training pairs", HOW_TO_BEGIN)
     settings = {"codec": codec_fingerprint(found, observe), "dtype": _name(dtype)}
     codec = load_codec(found, device)
 

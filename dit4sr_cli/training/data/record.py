@@ -42,6 +42,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         _sweep(folder)
         yield
     finally:
+        _sweep(folder)  # processes that a signal ended could not do it themselves
         lock.release()
 
 
