@@ -28,6 +28,7 @@ LIGHT_RUNS = {
     "eval --help": ["eval", "--help"],
     "train --help": ["train", "--help"],
     "data photos --help": ["data", "photos", "--help"],
+    "data pairs --help": ["data", "pairs", "--help"],
     "wrong option": ["upscale", "a.jpg", "--no-such-option"],
     "missing file": ["upscale", "no-such-file.jpg"],
 }

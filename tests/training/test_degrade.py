@@ -19,7 +19,7 @@ from dit4sr_cli.training.degrade.noise import Noise, noisy
 from dit4sr_cli.training.degrade.pictures import jpeg
 
 LEVEL = 1e-3
-DRAWS = 6000
+DRAWS = 20_000
 KINDS = {
     ("gaussian", True): 0.45,
     ("gaussian", False): 0.25,
@@ -222,6 +222,7 @@ def test_cutoffs_cover_their_ranges(plans):
     ]
     assert_uniform([k.cutoff for k in sincs if k.size < 13], math.pi / 3, math.pi)
     assert_uniform([k.cutoff for k in sincs if k.size >= 13], math.pi / 5, math.pi)
+    assert min(k.cutoff for k in sincs if k.size == 13) < math.pi / 3
 
 
 def test_sizes_are_changed_as_the_table_says(one_pass):
