@@ -12,6 +12,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -98,15 +99,16 @@ def make_pairs(
         shards = [data / shard_name(number) for number in range(settings.shards)]
         work = _work(photographs, data, shards, settings)
         observe(events.PhaseStarted("pairs", total=len(work), unit="photographs"))
-        done = enumerate(zip(work, in_processes(_make, work, workers), strict=True), start=1)
-        for number, group in groupby(done, key=lambda one: one[1][0].part):
-            for count, (_, outcome) in group:
-                observe(events.Advanced(count))
-                if outcome.error is not None and not isinstance(outcome.error, InputError):
-                    raise outcome.error  # a full disk is nothing that the others escape
-                yield outcome
-            if shards:
-                put_together(shards[number])
+        with closing(in_processes(_make, work, workers)) as outcomes:
+            done = enumerate(zip(work, outcomes, strict=True), start=1)
+            for number, group in groupby(done, key=lambda one: one[1][0].part):
+                for count, (_, outcome) in group:
+                    observe(events.Advanced(count))
+                    if outcome.error is not None and not isinstance(outcome.error, InputError):
+                        raise outcome.error  # a full disk is nothing that the others escape
+                    yield outcome
+                if shards:
+                    put_together(shards[number])
 
 
 def name_of(photograph: Photograph, crop: int) -> str:

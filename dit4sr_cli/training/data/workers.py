@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -29,8 +30,10 @@ class _Done(Dataset[R], Generic[W, R]):
         return self._do(self._work[index])
 
 
-def in_processes(do: Callable[[W], R], work: Sequence[W], workers: int) -> Iterator[R]:
+def in_processes(do: Callable[[W], R], work: Sequence[W], workers: int) -> Generator[R, None, None]:
     """Do all of it. Each process computes with one thread, so that sums are the same everywhere.
+
+    Closing the generator ends the processes.
 
     Args:
         do: a function of a module, that what it needs can be sent to.
@@ -50,6 +53,7 @@ def in_processes(do: Callable[[W], R], work: Sequence[W], workers: int) -> Itera
         num_workers=min(workers, len(work)),
         multiprocessing_context="spawn",
     )
+    results: Any = None
     try:
         with _without_interrupts():
             results = iter(loader)
@@ -61,6 +65,10 @@ def in_processes(do: Callable[[W], R], work: Sequence[W], workers: int) -> Itera
             "one of the processes was ended from outside, as a machine short of memory does",
             hint="run the same command again, with fewer --workers",
         ) from error
+    finally:
+        # Not left to the garbage collector: nobody may write once this has ended.
+        if results is not None:
+            results._shutdown_workers()
 
 
 @contextlib.contextmanager
@@ -79,6 +87,7 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
