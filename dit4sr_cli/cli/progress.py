@@ -13,7 +13,7 @@ from dit4sr_cli.core import events
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_COUNTED = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} tiles, {remaining} left"
+_COUNTED = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left"
 _UNCOUNTED = "{desc}"
 _LONGEST_NAME = 24
 
@@ -57,6 +57,7 @@ class Progress:
         self._bar = tqdm(
             total=phase.total or None,
             desc=f"{self._name}  {phase.phase}",
+            unit=phase.unit,
             bar_format=_COUNTED if phase.total else _UNCOUNTED,
             file=sys.stderr,
             dynamic_ncols=True,

@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A new phase of work on one picture; `total` counts its units (tiles x steps), 0: unknown."""
+    """A new phase of work; `total` counts its units (tiles x steps, if no other), 0: unknown."""
 
     phase: str
     total: int = 0
+    unit: str = "tiles"
 
 
 @dataclass(frozen=True, slots=True)

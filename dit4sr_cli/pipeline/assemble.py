@@ -149,7 +149,7 @@ def _components(
         spec=spec,
         config=config,
         transformer=Part(load_transformer, plan.device, stays=plan.stays or plan.streams),
-        codec=Part(partial(_load_codec, found, config, plan), plan.device, stays=plan.stays),
+        codec=Part(partial(_fitting_codec, found, config, plan), plan.device, stays=plan.stays),
         encode_text=text,
         device=plan.device,
         dtype=plan.dtype,
@@ -213,13 +213,21 @@ def _check_codec(found: Resolved) -> None:
         check_vae(found.base / "vae")
 
 
-def _load_codec(found: Resolved, config: TransformerConfig, plan: _Plan) -> Codec:
-    if found.spec.codec == "block":
-        codec: Codec = load_block_codec(found.folder / "codec", device=plan.device)
-    else:
-        from dit4sr_cli.pipeline.vae import load_vae
+def load_codec(found: Resolved, device: torch.device) -> Codec:
+    """A model's codec by itself, in float32.
 
-        codec = load_vae(found.base / "vae", device=plan.device)
+    Raises:
+        ModelError: its files are missing or damaged.
+    """
+    if found.spec.codec == "block":
+        return load_block_codec(found.folder / "codec", device=device)
+    from dit4sr_cli.pipeline.vae import load_vae
+
+    return load_vae(found.base / "vae", device=device)
+
+
+def _fitting_codec(found: Resolved, config: TransformerConfig, plan: _Plan) -> Codec:
+    codec = load_codec(found, plan.device)
     if codec.channels != config.in_channels:
         raise ModelError(
             f"{found.folder}: the codec has {codec.channels} latent channels,"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from dit4sr_cli.weights.variants import weight_variants
 
 CLIP_TOKENS = 77
 T5_TOKENS = 256
-"""At inference; training uses 77."""
+"""At inference."""
+T5_TOKENS_IN_TRAINING = 77
 TEXTS_AT_ONCE = 16
 _REMEMBERED = 64
 """Texts whose embeddings stay in memory, 3 to 6 MB each; the others are on disk."""
@@ -65,10 +67,13 @@ class TextEncoders:
         device: torch.device,
         dtype: torch.dtype,
         cache: EmbeddingCache,
+        t5_tokens: int = T5_TOKENS,
+        texts_at_once: int = TEXTS_AT_ONCE,
     ) -> None:
         self.has_t5 = t5 is not None
         self._clips, self._t5, self._width = clips, t5, width
         self._device, self._dtype = device, dtype
+        self._t5_tokens, self._texts_at_once = t5_tokens, texts_at_once
         self._cache = cache
         self._recent: dict[str, Conditioning] = {}
 
@@ -80,8 +85,8 @@ class TextEncoders:
         """
         found = {text: known for text in texts if (known := self._known(text))}
         unknown = [text for text in dict.fromkeys(texts) if text not in found]
-        for start in range(0, len(unknown), TEXTS_AT_ONCE):
-            some = unknown[start : start + TEXTS_AT_ONCE]
+        for start in range(0, len(unknown), self._texts_at_once):
+            some = unknown[start : start + self._texts_at_once]
             for text, conditioning in zip(some, self._encode(some), strict=True):
                 self._cache.put(text, conditioning)
                 found[text] = conditioning
@@ -100,7 +105,7 @@ class TextEncoders:
         encoded = [self._run(clip, texts) for clip in self._clips]
         states, pooled = (torch.cat(parts, dim=-1) for parts in zip(*encoded, strict=True))
         if self._t5 is None:
-            tokens = states.new_zeros(len(texts), T5_TOKENS, self._width)
+            tokens = states.new_zeros(len(texts), self._t5_tokens, self._width)
         else:
             (tokens,) = self._run(self._t5, texts)
         states = pad(states, (0, self._width - states.shape[-1]))
@@ -128,6 +133,8 @@ def load_text_encoders(
     device: torch.device,
     dtype: torch.dtype,
     t5: bool = True,
+    t5_tokens: int = T5_TOKENS,
+    texts_at_once: int = TEXTS_AT_ONCE,
     cache: Path | None = None,
 ) -> TextEncoders:
     """Check a folder's text encoders; they are read when a prompt is first encoded.
@@ -140,6 +147,8 @@ def load_text_encoders(
         device: where they compute.
         dtype: in which they compute.
         t5: False leaves T5 out even if it is there.
+        t5_tokens: that T5 reads; the rest of a text is cut off.
+        texts_at_once: that an encoder works on together, once it is read.
         cache: where embeddings are kept; None keeps none on disk.
 
     Raises:
@@ -150,11 +159,12 @@ def load_text_encoders(
     ]
     third = None
     if t5 and (folder / "text_encoder_3").is_dir():
-        third = _part(folder, "_3", _load_t5, "T5TokenizerFast", _t5_outputs)
+        outputs = partial(_t5_outputs, length=t5_tokens)
+        third = _part(folder, "_3", _load_t5, "T5TokenizerFast", outputs)
     _check_width(clips, third, config)
     parts = [*clips, third] if third else clips
     folders = [folder for part in parts for folder in (part.tokenizer, part.model)]
-    known = fingerprint(folders, dtype=dtype, t5=third is not None, tokens=T5_TOKENS)
+    known = fingerprint(folders, dtype=dtype, t5=third is not None, tokens=t5_tokens)
     return TextEncoders(
         clips,
         third,
@@ -162,6 +172,8 @@ def load_text_encoders(
         device=device,
         dtype=dtype,
         cache=EmbeddingCache(cache, known),
+        t5_tokens=t5_tokens,
+        texts_at_once=texts_at_once,
     )
 
 
@@ -172,10 +184,10 @@ def _clip_outputs(model: Any, tokenizer: Any, texts: Sequence[str]) -> tuple[Ten
     return output.hidden_states[-2], output.text_embeds
 
 
-def _t5_outputs(model: Any, tokenizer: Any, texts: Sequence[str]) -> tuple[Tensor]:
-    """The last hidden states [B, 256, D]."""
+def _t5_outputs(model: Any, tokenizer: Any, texts: Sequence[str], *, length: int) -> tuple[Tensor]:
+    """The last hidden states [B, length, D]."""
     # Padding is attended to: the transformer was trained on T5 without its mask.
-    tokens = _tokens(model.shared.weight.device, tokenizer, texts, T5_TOKENS)
+    tokens = _tokens(model.shared.weight.device, tokenizer, texts, length)
     return (model(tokens).last_hidden_state,)
 
 

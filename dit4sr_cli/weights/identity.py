@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from dit4sr_cli.core import events
@@ -18,9 +19,19 @@ from dit4sr_cli.weights.verify import SUMS
 
 
 def weight_digests(
-    found: Resolved, *, t5: bool = True, observe: events.Observer = events.ignore
+    found: Resolved,
+    *,
+    t5: bool = True,
+    parts: Collection[str] | None = None,
+    observe: events.Observer = events.ignore,
 ) -> dict[str, str]:
     """SHA-256 of each file of weights that a model runs with, by `part/file`.
+
+    Args:
+        found: the model.
+        t5: False leaves the third text encoder out.
+        parts: names of folders; None: all that it runs with.
+        observe: hears of what is read.
 
     Raises:
         ModelError: a file is missing or cannot be read.
@@ -29,7 +40,8 @@ def weight_digests(
 
     known = _known(found)
     result = {}
-    for folder in _folders(found, t5=t5):
+    folders = _folders(found, t5=t5)
+    for folder in folders if parts is None else [f for f in folders if f.name in parts]:
         for path in weight_files(folder):
             result[f"{folder.name}/{path.name}"] = known.get(path) or _computed(path, observe)
     return result

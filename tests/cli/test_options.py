@@ -123,7 +123,18 @@ FLAGS = {
     ("bench",): TALK
     | (SAMPLING - {"-s", "--seed", "--color-fix"})
     | {"--size", "--runs", "--preset", "--compare", "--versus", "--random-weights"},
-    ("train",): TALK | {"--data", "-o", "--output", "--initial", "--stop-after"},
+    ("train",): TALK
+    | {
+        "--data",
+        "-o",
+        "--output",
+        "--initial",
+        "--stop-after",
+        "--device",
+        "--study",
+        "--seeds",
+        "--only",
+    },
     ("data",): {"--help"},
     ("study",): {"--help"},
     ("inspect",): {"--help"},

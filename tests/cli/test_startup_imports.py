@@ -31,6 +31,7 @@ LIGHT_RUNS = {
     "inspect attention --help": ["inspect", "attention", "--help"],
     "train --help": ["train", "--help"],
     "data photos --help": ["data", "photos", "--help"],
+    "data pairs --help": ["data", "pairs", "--help"],
     "wrong option": ["upscale", "a.jpg", "--no-such-option"],
     "missing file": ["upscale", "no-such-file.jpg"],
 }

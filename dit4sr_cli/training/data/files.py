@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from dit4sr_cli.core.errors import InputError
 from dit4sr_cli.imaging.placing import explained, whole_file
+from dit4sr_cli.training.data.index import Place
 from dit4sr_cli.training.data.layout import RELEASED_SUFFIX
 
+_LONGEST_HEADER = 1 << 20
 _COMPRESSION = 3
 """zlib's level: level 6 takes twice as long for 3 % less."""
 
@@ -57,6 +60,20 @@ def tensor_bytes(tensors: Mapping[str, Tensor], **words: str) -> bytes:
     """Tensors as a safetensors file; `words` go into its header."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     return safetensors.torch.save(whole, {"format": "pt", **words})
+
+
+def word_of(place: Place, key: str) -> str | None:
+    """A word that `tensor_bytes` put into a file's header; None where there is none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        length = int.from_bytes(place.read(8), "little")
+        header = json.loads(place.read(8 + min(length, _LONGEST_HEADER))[8:])
+        return str(header["__metadata__"][key])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def tensor_of(data: bytes, tensor: str, suffix: str, name: str) -> Tensor:

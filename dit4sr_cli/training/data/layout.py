@@ -39,6 +39,15 @@ class Kind:
         """Of the file in its folder."""
         return f".{self.key.rpartition('.')[2]}"
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the files that are read: ours first, then the released code's."""
+        return (self.suffix, RELEASED_SUFFIX) if self.tensor else (self.suffix,)
+
+    def key_with(self, suffix: str) -> str:
+        """The key of a file in a shard that has one of those suffixes."""
+        return self.key.removesuffix(self.suffix) + suffix
+
 
 GT = Kind("gt", "gt.png")
 LR = Kind("lr", "lr.png")
