@@ -139,6 +139,14 @@ FLAGS = {
     ("study",): {"--help"},
     ("inspect",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},
+    ("data", "pairs"): TALK
+    | {"-o", "--output", "-s", "--seed", "--size", "--per-photo", "--crops", "--max-reduction"}
+    | {"--mirror", "--shards", "--workers"},
+    ("data", "captions"): TALK
+    | {"--captioner", "--from", "--empty", "--no-filter", "-s", "--seed", "--device", "--dtype"},
+    ("data", "latents"): TALK | {"--model", "--batch", "--device", "--dtype"},
+    ("data", "embeds"): TALK | {"--model", "--batch", "--no-t5", "--device", "--dtype"},
+    ("data", "pack"): TALK | {"-o", "--output", "--shards"},
     ("doctor",): TALK,
     ("models",): {"--help"},
     ("models", "list"): TALK,
