@@ -18,6 +18,7 @@ from dit4sr_cli.cli import (
     info,
     models,
     plan,
+    preview,
     rerun,
     streams,
     train,
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
+app.command(cls=preview.Command)(preview.preview)
 app.command()(batch.batch)
 app.command()(plan.plan)
 app.command()(watch.watch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -14,16 +14,14 @@ from dit4sr_cli.cli.console import console
 from dit4sr_cli.cli.progress import Progress
 from dit4sr_cli.cli.settings import caption_settings, model_settings, upscale_settings
 from dit4sr_cli.cli.terminal_pictures import Show
-from dit4sr_cli.cli.upscale import load, pull_model
-from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS
+from dit4sr_cli.cli.upscale import load, open_stdout, pull_model
+from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, UpscaleSettings
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
 
 if TYPE_CHECKING:
-    import click
-
     from dit4sr_cli.jobs.preview import Outcome
 
+_WAYS = tuple(way.value for way in Show)
 _SETTING = re.compile(r"[A-Za-z][\w-]*=")
 
 Source = Annotated[
@@ -70,10 +68,10 @@ ShowAs = Annotated[
 
 
 class Command(TyperCommand):
-    """Lets `--grid A=1 B=2` be written for `--grid A=1 --grid B=2`."""
+    """Lets `--grid A=1 B=2` stand for `--grid A=1 --grid B=2`, and `--show` for `--show auto`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the option's name before each setting that follows one."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write out what is left out, then parse."""
         return super().parse_args(ctx, _spelled_out(args))
 
 
@@ -83,6 +81,10 @@ def _spelled_out(args: list[str]) -> list[str]:
     for at, arg in enumerate(args):
         if arg == "--":
             return done + args[at:]
+        if arg == "--show" and (args[at + 1 : at + 2] or [""])[0] not in _WAYS:
+            done += [f"--show={Show.AUTO.value}"]
+            is_in_grid = False
+            continue
         is_setting = bool(_SETTING.match(arg)) and not Path(arg).exists()
         follows = is_setting and is_in_grid and args[at - 1] != "--grid"
         done += ["--grid", arg] if follows else [arg]
@@ -148,7 +150,7 @@ def preview(
     shape, axes = places.size_of(size), tuple(variations.axis_of(text) for text in grid or ())
     output = "-" if output in streams.STDOUT_NAMES else output
     is_stream = streams.is_stream(source)
-    stdout = _open_stdout(output, is_stream=is_stream, wants_json=json)
+    stdout = open_stdout(output, is_stream=is_stream, wants_json=json)
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
     if pull:
@@ -159,7 +161,7 @@ def preview(
         size=shape,
         axes=axes,
         upscale=settings,
-        model=model_settings(given, settings),
+        model=model_settings(given, UpscaleSettings()),  # each combination chooses for itself
         caption=captions,
         target=plan.open_target(output),
         overwrite=overwrite,
@@ -168,3 +170,14 @@ def preview(
     with Progress(request.name) as progress:
         outcome = job.run(request, load=load, observe=progress, stdout=stdout)
     _report(outcome, show)
+
+
+def _report(outcome: Outcome, show: Show | None) -> None:
+    where = "standard output" if outcome.output == "-" else outcome.output
+    if show is not None:
+        terminal_pictures.show(outcome.sheet, show, where)
+    console.summary(outcome.summary())
+    for cell in outcome.cells:
+        console.detail(cell.summary())
+    if console.is_json:
+        console.json({"command": "preview", **outcome.as_json()})

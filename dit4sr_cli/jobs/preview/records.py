@@ -14,6 +14,7 @@ from dit4sr_cli.core.settings import (
     UpscaleSettings,
 )
 from dit4sr_cli.core.types import Box, Size
+from dit4sr_cli.core.words import as_time
 from dit4sr_cli.imaging.picture import Pixels
 from dit4sr_cli.jobs.preview.places import DEFAULT_SIZE
 from dit4sr_cli.jobs.preview.variations import Axis
@@ -82,6 +83,13 @@ class Cell:
     whole_tiles: int
     whole_seconds: float
     place: Box | None = None
+
+    def summary(self) -> str:
+        """`384,512: guidance 4, steps 20: 1.3 s for 9 of 120 tiles, the whole about 17 s`."""
+        where = f"{self.box.x},{self.box.y}" + (f": {self.label}" if self.label else "")
+        tiles = f"{self.tiles} of {self.whole_tiles} tiles"
+        taken, whole = as_time(self.record.seconds), as_time(self.whole_seconds)
+        return f"{where}: {taken} for {tiles}, the whole about {whole}"
 
     def as_json(self) -> dict[str, Any]:
         """For --json: boxes as [x, y, width, height]."""

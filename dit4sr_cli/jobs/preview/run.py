@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dit4sr_cli.core import events
-from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.core.settings import CaptionSettings, ModelSettings, UpscaleSettings
 from dit4sr_cli.core.types import Box, DeviceChoice, Precision, Quantize, Size
-from dit4sr_cli.imaging import formats
-from dit4sr_cli.imaging.picture import Metadata, Picture, Pixels
+from dit4sr_cli.imaging.picture import Picture, Pixels
 from dit4sr_cli.jobs import plan, steps
-from dit4sr_cli.jobs.preview import places, sheet, variations
-from dit4sr_cli.jobs.preview.records import Cell, Outcome, Request
+from dit4sr_cli.jobs.preview import making, places, placing, sheet, variations
+from dit4sr_cli.jobs.preview.making import Look
+from dit4sr_cli.jobs.preview.records import Outcome, Request
 from dit4sr_cli.jobs.preview.variations import Variation
-from dit4sr_cli.jobs.stopwatch import Stopwatch
 from dit4sr_cli.jobs.upscale import Loader, load_upscaler
 
 if TYPE_CHECKING:
     from dit4sr_cli.captions.source import Caption
-    from dit4sr_cli.jobs.preview.window import Window
-    from dit4sr_cli.jobs.upscaler import Result, Upscaler
-    from dit4sr_cli.pipeline.color import Statistics
     from dit4sr_cli.weights.spec import ModelSpec
-
-_LOADING = ("loading", "encoding text")
-"""Phases that are done once, however much is enlarged."""
 
 
 def preview(
@@ -112,17 +104,18 @@ def run(
     varied = variations.combined(
         request.axes, request.upscale, request.model, request.caption.suffix
     )
-    target = _named(request)
+    target = placing.target_of(request)
     observe(events.PhaseStarted("reading"))
     page = _read(request, observe)
     boxes = places.boxes_at(request.points, request.size, page.pixels)
+    varied = [replace(one, model=_plainest(one.model)) for one in varied]
     models = _checked(varied, page)
     captions = _captions(request, varied, page, models, observe)
-    looks = [_Look(box, one, captions[one.model]) for box in boxes for one in varied]
+    looks = [Look(box, one, captions[one.model]) for box in boxes for one in varied]
     for model in models:
         observe(events.PhaseStarted("loading the model"))
         mine = [look for look in looks if look.variation.model == model]
-        _enlarge(load(model, observe), mine, page.pixels, observe)
+        making.make(load(model, observe), mine, page.pixels, observe)
     last = request.axes[-1].values if request.axes else ("",)
     pixels, cells, inputs = sheet.draw(
         Path(request.name).name,
@@ -131,7 +124,7 @@ def run(
         len(last),
     )
     observe(events.PhaseStarted("writing"))
-    _write(pixels, target, request, stdout)
+    placing.write(pixels, target, request, stdout)
     return Outcome(
         input="-" if isinstance(request.source, bytes) else request.name,
         output="-" if target is None else str(target),
@@ -142,19 +135,6 @@ def run(
         seconds=round(time.monotonic() - started, 3),
         warnings=tuple(warned),
     )
-
-
-@dataclass(slots=True)
-class _Look:
-    """A cell to be made, and once it is made, the cell."""
-
-    box: Box
-    variation: Variation
-    caption: Caption
-    cell: Cell | None = field(default=None)
-
-
-# --------------------------------------------------------------------- before the model
 
 
 def _read(request: Request, observe: events.Observer) -> Picture:
@@ -169,6 +149,16 @@ def _read(request: Request, observe: events.Observer) -> Picture:
     if page.alpha is not None:
         observe(events.Noted(f"{request.name}: transparency is not shown"))
     return page
+
+
+def _plainest(model: ModelSettings) -> ModelSettings:
+    """The same model; a preset that asks for speed where there is none to be had needs no other."""
+    from dit4sr_cli.pipeline.device import pick_device, pick_dtype
+
+    device = pick_device(model.device)
+    auto = replace(model, precision=Precision.AUTO)
+    is_same = pick_dtype(model.precision, device) == pick_dtype(Precision.AUTO, device)
+    return auto if is_same else model
 
 
 def _checked(varied: Sequence[Variation], page: Picture) -> dict[ModelSettings, ModelSpec]:
@@ -213,158 +203,12 @@ def _captions(
     return {model: captions[spec.text] for model, spec in models.items()}
 
 
-# ---------------------------------------------------------------------------- enlarging
-
-
-def _enlarge(
-    upscaler: Upscaler,
-    looks: Sequence[_Look],
-    pixels: Pixels,
-    observe: events.Observer,
-) -> None:
-    """Make the cells of one model."""
-    from dit4sr_cli.jobs.preview.window import statistics_of
-
-    _learn(upscaler, looks, observe)
-    with upscaler.components.codec.in_use():  # read it now, so that no cell pays for it
-        pass
-    statistics = statistics_of(pixels)
-    for number, look in enumerate(looks, start=1):
-        told = steps.numbered(observe, number, len(looks), "preview")
-        look.cell = _made(upscaler, look, pixels, statistics, told)
-
-
-def _learn(upscaler: Upscaler, looks: Sequence[_Look], observe: events.Observer) -> None:
-    """Encode the texts of all combinations at once."""
-    from dit4sr_cli.jobs.sampling import dialled, sampling_of
-
-    if not upscaler.spec.text:
-        return
-    observe(events.PhaseStarted("encoding text"))
-    texts: list[str] = []
-    for look in looks:
-        one = look.variation
-        settings, _ = dialled(one.upscale, upscaler.spec)
-        sampling = sampling_of(settings, upscaler.spec, [_caption_of(look).text], one.suffix)
-        texts += [*sampling.prompts, sampling.negative_prompt if sampling.guidance > 1 else ""]
-    upscaler.components.encode_text(list(dict.fromkeys(texts)))
-
-
-def _made(
-    upscaler: Upscaler,
-    look: _Look,
-    pixels: Pixels,
-    statistics: Statistics,
-    observe: events.Observer,
-) -> Cell:
-    from dit4sr_cli.jobs.preview.window import window_of
-
-    one = look.variation
-    window = window_of(pixels, look.box, one.upscale, statistics)
-    watch = Stopwatch()
-    watch.start()
-
-    def both(event: events.Event) -> None:
-        watch(event)
-        observe(event)
-
-    [result] = upscaler.upscale_many(
-        [pixels],
-        one.upscale,
-        captions=[_caption_of(look)],
-        suffix=one.suffix,
-        enlarge=window.enlarge,
-        hold=window.hold,
-        observe=both,
-    )
-    return _cell(look, result, window, watch)
-
-
-def _cell(look: _Look, result: Result, window: Window, watch: Stopwatch) -> Cell:
-    seconds, phases = watch.stop()
-    glimpse = window.glimpse
-    assert glimpse is not None
-    taken = {phase.name.rpartition(", ")[2]: phase.seconds for phase in phases}
-    seconds -= sum(taken[name] for name in taken if name.startswith(_LOADING))
-    sampling = taken.get("sampling", 0.0)
-    by_tiles = sampling * glimpse.whole_tiles / glimpse.tiles
-    by_cells = (seconds - sampling) * glimpse.whole_cells / glimpse.cells
-    return Cell(
-        box=look.box,
-        pixels=result.pixels,
-        values=look.variation.values,
-        label=look.variation.label,
-        record=replace(result.record, seconds=round(seconds, 3)),
-        tiles=glimpse.tiles,
-        whole_tiles=glimpse.whole_tiles,
-        whole_seconds=by_tiles + by_cells,
-    )
-
-
-def _caption_of(look: _Look) -> Caption:
-    from dit4sr_cli.captions.source import Caption
-
-    prompt = look.variation.upscale.prompt
-    return look.caption if prompt is None else Caption(prompt, "option")
-
-
-# ------------------------------------------------------------------------------- the sheet
-
-
 def _plain(pixels: Pixels, boxes: Sequence[Box], settings: UpscaleSettings) -> dict[Box, Pixels]:
     from dit4sr_cli.jobs.preview.window import bicubic_of
     from dit4sr_cli.jobs.sampling import output_size
 
     _, wanted = output_size(Size(pixels.shape[1], pixels.shape[0]), settings)
     return {box: bicubic_of(pixels, box, wanted) for box in boxes}
-
-
-def _named(request: Request) -> Path | None:
-    """Where the sheet goes; None is standard output. A made-up name is one that is free.
-
-    Raises:
-        OutputError: it may not be written there.
-    """
-    from dit4sr_cli.imaging.writer import check_target
-
-    target = request.target
-    if target == plan.STDOUT or (target is None and isinstance(request.source, bytes)):
-        return None
-    if target is None or target.is_dir():
-        folder = Path(request.name).parent if target is None else target
-        target = next(path for path in _names(request, folder) if not path.exists())
-    check_target(target, overwrite=request.overwrite)
-    if isinstance(request.source, Path) and target.exists() and request.source.samefile(target):
-        raise OutputError(
-            f"{target}: is the input itself, which is never overwritten",
-            hint="choose another name with -o",
-        )
-    formats.format_of(target, None, "png")
-    return target
-
-
-def _names(request: Request, folder: Path) -> Iterator[Path]:
-    """`photo_preview.png`, `photo_preview_2.png` and so on."""
-    stem = Path(request.name).stem
-    yield folder / f"{stem}_preview.png"
-    number = 2
-    while True:
-        yield folder / f"{stem}_preview_{number}.png"
-        number += 1
-
-
-def _write(pixels: Pixels, target: Path | None, request: Request, stdout: BinaryIO | None) -> None:
-    from dit4sr_cli.imaging import writer
-
-    picture = Picture(pixels, None, Metadata(), "the sheet", "png", "rgb")
-    if target is not None:
-        format = formats.format_of(target, None, "png")
-        writer.write([picture], target, format=format, overwrite=request.overwrite)
-    elif stdout is None:
-        raise OutputError("there is no standard output to write to", hint="name an output file")
-    else:
-        stdout.write(writer.encode([picture], format="png"))
-        stdout.flush()
 
 
 def _once(observe: events.Observer, warned: list[str]) -> events.Observer:
