@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dit4sr_cli.core.events import Advanced, PhaseStarted, Warned
 from dit4sr_cli.jobs import stopwatch
 from dit4sr_cli.jobs.stopwatch import Phase, Stopwatch
-from dit4sr_cli.core.events import Advanced, PhaseStarted, Warned
 
 
 @pytest.fixture
