@@ -19,6 +19,7 @@ from dit4sr_cli.cli import (
     inspect,
     models,
     plan,
+    preview,
     rerun,
     streams,
     study,
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
+app.command(cls=preview.Command)(preview.preview)
 app.command()(batch.batch)
 app.command()(plan.plan)
 app.command()(watch.watch)

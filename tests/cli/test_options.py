@@ -73,6 +73,8 @@ FLAGS = {
         "--fail-fast",
         "--report",
     },
+    ("preview",): (TALK | SAMPLING | PICTURE | PULL | {"--at", "--size", "--show"})
+    - {"--format", "--quality", "--sidecar", "--no-record"},
     ("plan",): TALK
     | NAMES
     | {"--skip-existing"}

@@ -18,6 +18,7 @@ LIGHT_RUNS = {
     "models list": ["models", "list"],
     "models info": ["models", "info", "dit4sr-q"],
     "caption --help": ["caption", "--help"],
+    "preview --help": ["preview", "--help"],
     "batch --help": ["batch", "--help"],
     "plan --help": ["plan", "--help"],
     "watch --help": ["watch", "--help"],
