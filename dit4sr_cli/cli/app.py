@@ -23,6 +23,7 @@ from dit4sr_cli.cli import (
     streams,
     study,
     train,
+    ui,
     upscale,
     verify,
     watch,
@@ -38,6 +39,7 @@ app.command()(upscale.upscale)
 app.command()(batch.batch)
 app.command()(plan.plan)
 app.command()(watch.watch)
+app.command()(ui.ui)
 app.command()(caption.caption)
 app.command()(check.check)
 app.command()(info.info)
