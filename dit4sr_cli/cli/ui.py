@@ -25,9 +25,7 @@ NoToken = Annotated[
     bool,
     typer.Option("--no-token", help="Let everyone in who reaches the address, without the token."),
 ]
-NoOpen = Annotated[
-    bool, typer.Option("--no-open", help="Only print the address; open no browser.")
-]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Only print the address; open no browser.")]
 
 
 def ui(
@@ -61,7 +59,7 @@ def ui(
         max_megapixels=max_megapixels,
     )
     if no_token:
-        console.warn("--no-token: whoever reaches the address may use the page and see its pictures")
+        console.warn("--no-token: whoever reaches the address sees the page and its pictures")
     if not is_loopback(host):
         console.warn(f"{host}: other machines reach the page, and what they send is not encrypted")
 

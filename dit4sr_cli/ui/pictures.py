@@ -30,19 +30,6 @@ def whole(path: Path, side: int = SCREEN_SIDE) -> bytes:
     return _jpeg(image, _QUALITY)
 
 
-def part(path: Path, box: Box) -> bytes:
-    """A JPEG of a part of a result, in its own pixels.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    image = _opened(path).crop(box.x, box.y, box.width, box.height)
-    image = image.thumbnail_image(
-        box.width, height=box.height, size="force", output_profile="srgb", no_rotate=True
-    )
-    return _jpeg(image, _PART_QUALITY)
-
-
 def as_jpeg(pixels: Pixels) -> bytes:
     """A JPEG of sRGB pixels, uint8 or uint16 [H, W, 1 or 3]."""
     from dit4sr_cli.imaging import vips

@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from dit4sr_cli.core.errors import Dit4srError, InputError, OutputError
-from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.imaging import formats
 from dit4sr_cli.ui import pictures
 from dit4sr_cli.ui.desk import Photo
@@ -119,20 +118,15 @@ def _taken(studio: Studio, key: str, path: Path) -> Photo:
 
 
 def _picture(photo: Photo, what: str) -> bytes | None:
-    """`thumbnail`, `before`, `after-RUN`, `trial-...`, `part-before-X-Y-W-H` or `part-after-...`."""
-    kind, *numbers = what.split("-")
+    """`thumbnail`, `before`, `after-RUN`, or the names of the last trial's pictures."""
     if what == "thumbnail":
         return pictures.whole(photo.source, _THUMBNAIL)
     if what == "before":
         return pictures.whole(photo.source)
-    if kind == "trial" and photo.trial is not None:
-        paths = {path.stem: path for path in (photo.trial.before, photo.trial.after)}
-        return paths[what].read_bytes() if what in paths else None
-    if photo.outcome is None or photo.result is None:
-        return None
-    if what == f"after-{photo.run}":
+    if photo.result is not None and what == f"after-{photo.run}":
         return pictures.whole(photo.result)
-    return None
+    tried = () if photo.trial is None else (photo.trial.before, photo.trial.after)
+    return next((path.read_bytes() for path in tried if path.stem == what), None)
 
 
 def _nothing() -> Response:

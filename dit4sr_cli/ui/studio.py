@@ -123,7 +123,7 @@ class Studio:
         task = Task(
             key,
             work=lambda check: self._try(key, request, words, check),
-            called_off=lambda: self._set(key, trying=""),
+            called_off=lambda: self._not_tried(key),
         )
         self._worker.submit(task, first=True)
 
@@ -136,7 +136,7 @@ class Studio:
         task = Task(
             key,
             work=lambda check: self._describe(key, check),
-            called_off=lambda: self._set(key, trying=""),
+            called_off=lambda: self._not_tried(key),
         )
         self._worker.submit(task, first=True)
 
@@ -203,9 +203,9 @@ class Studio:
         fixed, observe = self.fixed, self._trying(key, check)
         self._model.release()  # a captioner needs the room
         try:
-            page = reader.read(
-                photo.source, name=photo.name, max_megapixels=fixed.max_megapixels
-            )[0]
+            page = reader.read(photo.source, name=photo.name, max_megapixels=fixed.max_megapixels)[
+                0
+            ]
             said = find_caption(
                 None,
                 page.pixels,
@@ -248,6 +248,9 @@ class Studio:
     def _called_off(self, key: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._set(key, state=State.CANCELLED, progress=Progress())
+
+    def _not_tried(self, key: str) -> None:
+        self._set(key, trying="")
 
     def _in_a_line(self, photo: Photo, error: Exception) -> str:
         known = error if isinstance(error, Dit4srError) else self._explain(error)

@@ -41,31 +41,32 @@ export default {
     },
     async take(files) {
       if (this.total) return;
+      const taken = [];
       this.refused = [];
       this.total = files.length;
       for (this.count = 0; this.count < files.length; this.count++) {
-        const problem = await this.send(files[this.count]);
+        const {key, problem} = await this.send(files[this.count]);
         if (problem) this.refused.push(problem);
+        if (key) taken.push(key);
       }
       this.total = 0;
+      if (taken.length) this.$emit('taken', taken[0]);
     },
     async send(file) {
       if (file.size > this.most) {
-        return `${file.name}: is larger than ${Math.round(this.most / 1e6)} MB`;
+        return {problem: `${file.name}: is larger than ${Math.round(this.most / 1e6)} MB`};
       }
-      if (!file.size) return `${file.name}: is empty, or a folder`;
+      if (!file.size) return {problem: `${file.name}: is empty, or a folder`};
       try {
         const headers = {'X-Name': encodeURIComponent(file.name)};
         const answer = await fetch('/photos', {method: 'POST', headers, body: file});
         const text = await answer.text();
-        if (answer.ok) {
-          this.$emit('taken', JSON.parse(text).key);
-          return '';
-        }
+        if (answer.ok) return JSON.parse(text);
         const isOurs = answer.headers.get('content-type')?.startsWith('application/json');
-        return isOurs ? JSON.parse(text).error : `${file.name}: ${text.trim()}`;
+        return {problem: isOurs ? JSON.parse(text).error : `${file.name}: ${text.trim()}`};
       } catch {
-        return `${file.name}: could not be sent; can it be read, and is dit4sr ui still running?`;
+        const problem = 'could not be sent; can it be read, and is dit4sr ui still running?';
+        return {problem: `${file.name}: ${problem}`};
       }
     },
   },

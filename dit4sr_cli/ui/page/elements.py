@@ -11,7 +11,7 @@ from dit4sr_cli.core.types import Size
 
 
 class Drop(ui.element, component="drop.js"):
-    """Takes photographs that are dropped anywhere on the page, or chosen; says which are refused."""
+    """Takes photographs that are dropped on the page, or chosen; says which are refused."""
 
     def __init__(self, *, most_bytes: int, on_taken: Callable[[str], None]) -> None:
         super().__init__()

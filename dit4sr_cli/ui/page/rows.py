@@ -29,7 +29,7 @@ class Row:
     def __init__(self, studio: Studio, photo: Photo, select: Callable[[str], None]) -> None:
         self._seen: Seen | None = None
         key = photo.key
-        with ui.element("li").classes("row") as self._row:
+        with ui.element("li").classes("photo") as self._row:
             with ui.element("button").props("type=button").classes("pick") as self._pick:
                 ui.element("img").props(f'src="/photos/{key}/thumbnail.jpg" alt=""')
                 with ui.element("span").classes("words"):
@@ -52,14 +52,12 @@ class Row:
         if seen == self._seen:
             return
         self._seen, photo = seen, seen.photo
-        self._row.classes(replace=f"row {photo.state.value}" + " selected" * seen.is_selected)
+        self._row.classes(replace=f"photo {photo.state.value}" + " selected" * seen.is_selected)
         self._pick.props["aria-current"] = "true" if seen.is_selected else "false"
         self._pick.update()
         self._status.set_text(status_of(photo, seen.place))
-        self._bar.set_visibility(photo.state is State.RUNNING)
-        share = photo.progress.share
-        self._bar.props.set_bool("indeterminate", share is None)
-        self._bar.update()
+        share = photo.progress.share if photo.state is State.RUNNING else None
+        self._bar.set_visibility(share is not None)
         self._bar.set_value(share or 0)
         self._download.set_visibility(photo.result is not None and photo.state not in _BUSY)
         if photo.result is not None:

@@ -173,7 +173,7 @@ def _pairs(values: dict[str, Any]) -> str:
     from html import escape
 
     shown = {name: str(value) for name, value in values.items() if value not in ("", None, "none")}
-    return "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in shown.items())
+    return "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in shown.items())
 
 
 def _button(text: str, act: Callable[[], None]) -> ui.element:
