@@ -23,11 +23,15 @@ def whole(path: Path, side: int = SCREEN_SIDE) -> bytes:
     Raises:
         InputError: it cannot be read.
     """
+    from dit4sr_cli.imaging import vips
+    from dit4sr_cli.imaging.source import undecodable
+
     image = _opened(path)
-    scale = side / max(image.width, image.height)
-    within = side if scale < 1 else max(image.width, image.height)
-    image = image.thumbnail_image(within, height=within, size="down", output_profile="srgb")
-    return _jpeg(image, _QUALITY)
+    within = min(side, max(image.width, image.height))
+    try:
+        return _jpeg(image.thumbnail_image(within, height=within, output_profile="srgb"), _QUALITY)
+    except vips.Error as error:
+        raise undecodable("picture", path.name, error) from error
 
 
 def as_jpeg(pixels: Pixels) -> bytes:

@@ -82,7 +82,8 @@ def visit(chromium, page):
         context.close()
     ours = re.compile(rf"(http|ws)://127\.0\.0\.1:{page.port}/|data:|blob:")
     assert [url for url in asked if not ours.match(url)] == []
-    assert [text for text in said if "415" not in text] == []
+    # A refused upload, and the picture of one that is broken, are answers and no faults.
+    assert [text for text in said if not re.search(r"status of (415|422)", text)] == []
 
 
 def add(tab, *paths: Path) -> None:
@@ -113,7 +114,7 @@ def test_from_photograph_to_download(visit, tmp_path):
     assert tab.get_by_text("Drop photographs here").is_visible()
     add(tab, photo)
     assert "30x40" in row(tab, photo.name).inner_text()  # upright
-    choose(tab, "Preset", "Draft")
+    choose(tab, "Preset", "Best")
     choose(tab, "Format", "TIFF")
     tab.get_by_label("Scale").fill("3")
     tab.get_by_text("More").click()
@@ -126,7 +127,7 @@ def test_from_photograph_to_download(visit, tmp_path):
     assert "90x120" in row(tab, photo.name).inner_text()
     with tab.expect_download() as waiting:
         link.click()
-    options = ("--preset", "draft", "--scale", "3", "--seed", "5", "--fidelity", "0.5")
+    options = ("--preset", "best", "--scale", "3", "--seed", "5", "--fidelity", "0.5")
     target = tmp_path / "out"
     target.mkdir()
     done = run_cli("upscale", photo, "-o", target, *options, "--format", "tiff", env=EPOCH)
@@ -242,7 +243,7 @@ def test_a_part_is_tried_first(visit, tmp_path):
     expect(images_.first).to_be_visible(timeout=LONG)
     width = "image => image.decode().then(() => image.naturalWidth)"
     assert images_.last.evaluate(width) == 512
-    assert tab.get_by_text("x4", exact=True).is_visible()
+    assert tab.locator(".trial .dim").first.inner_text().startswith("x4")
     expect(row(tab, "wide.png")).to_contain_text("ready")
 
 
@@ -265,7 +266,7 @@ def test_ctrl_c_ends_all_in_the_middle_of_a_picture(chromium, tmp_path):
     with running(tmp_path) as page:
         tab = chromium.new_page()
         tab.goto(page.url)
-        add(tab, photo_in(tmp_path, "large.png", 640, 480))
+        add(tab, photo_in(tmp_path, "large.png", 320, 240))
         tab.get_by_role("button", name="Enlarge", exact=True).click()
         expect(row(tab, "large.png")).to_contain_text("sampling", timeout=LONG)
         started = time.monotonic()
@@ -275,5 +276,5 @@ def test_ctrl_c_ends_all_in_the_middle_of_a_picture(chromium, tmp_path):
         assert page.process.returncode == 130
         assert said.splitlines()[-1] == "error: interrupted"
         assert "Traceback" not in said
-        assert list(page.temporary.iterdir()) == []
+        assert list(page.temporary.glob("dit4sr-ui-*")) == []
         tab.close()
