@@ -24,6 +24,7 @@ from dit4sr_cli.cli import (
     streams,
     study,
     train,
+    ui,
     upscale,
     verify,
     watch,
@@ -40,6 +41,7 @@ app.command(cls=preview.Command)(preview.preview)
 app.command()(batch.batch)
 app.command()(plan.plan)
 app.command()(watch.watch)
+app.command()(ui.ui)
 app.command()(caption.caption)
 app.command()(check.check)
 app.command()(info.info)

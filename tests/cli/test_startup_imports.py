@@ -9,6 +9,7 @@ import pytest
 from helpers.cli import command, environment, run_cli
 
 HEAVY = {"torch", "numpy", "PIL", "pyvips", "diffusers", "transformers", "rich", "tqdm", "piexif"}
+HEAVY |= {"nicegui", "fastapi", "starlette", "uvicorn"}
 LIGHT_RUNS = {
     "--help": ["--help"],
     "--version": ["--version"],
@@ -22,6 +23,7 @@ LIGHT_RUNS = {
     "batch --help": ["batch", "--help"],
     "plan --help": ["plan", "--help"],
     "watch --help": ["watch", "--help"],
+    "ui --help": ["ui", "--help"],
     "info --help": ["info", "--help"],
     "check --help": ["check", "--help"],
     "doctor --help": ["doctor", "--help"],
