@@ -20,6 +20,7 @@ from dit4sr_cli.cli import (
     plan,
     rerun,
     streams,
+    study,
     train,
     upscale,
     verify,
@@ -42,6 +43,7 @@ app.command()(info.info)
 app.command()(verify.verify)
 app.command()(rerun.rerun)
 app.command("eval")(evaluate.evaluate)
+app.add_typer(study.app, name="study")
 app.command()(train.train)
 app.add_typer(data.app, name="data")
 app.command()(bench.bench)

@@ -25,7 +25,7 @@ def match(pictures: Path, references: Path) -> list[Pair]:
     """Each picture with its reference; references that nothing asks for are left out."""
     originals = by_name(references)
     found = by_name(pictures)
-    _require(found, originals, f"{references}: no reference for")
+    require(found, originals, f"{references}: no reference for")
     return [Pair(name, path, originals[name]) for name, path in found.items()]
 
 
@@ -33,7 +33,7 @@ def finished(folder: Path, pairs: Iterable[Pair]) -> dict[str, Path]:
     """The results in a folder that somebody else filled, one for each pair."""
     found = by_name(folder)
     wanted = [pair.name for pair in pairs]
-    _require(wanted, found, f"{folder}: no result for")
+    require(wanted, found, f"{folder}: no result for")
     return {name: found[name] for name in wanted}
 
 
@@ -57,7 +57,12 @@ def by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _require(names: Iterable[str], available: Iterable[str], complaint: str) -> None:
+def require(names: Iterable[str], available: Iterable[str], complaint: str) -> None:
+    """Refuse what is missing, by its first names.
+
+    Raises:
+        InputError: names are not among those available.
+    """
     missing = sorted(set(names) - set(available))
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

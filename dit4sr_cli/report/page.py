@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -14,6 +12,7 @@ from dit4sr_cli import __version__
 from dit4sr_cli.core.types import Size
 from dit4sr_cli.jobs.record import FileOutcome, Outcome, Status
 from dit4sr_cli.report import thumbnails
+from dit4sr_cli.report.policy import content_policy
 from dit4sr_cli.report.record import now, summary
 
 MAX_THUMBNAILS = 1000
@@ -43,7 +42,7 @@ def _lines(outcomes: Sequence[FileOutcome], settings: Mapping[str, Any]) -> Iter
     figures = summary(outcomes)
     counts = ", ".join(f"{figures[status.value]} {status.value}" for status in Status)
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{content_policy(style, script)}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>dit4sr report: {counts}</title><style>{style}</style></head><body>"
     yield f'<header><h1>dit4sr report</h1><p class="dim">{_headline(figures)}</p>'
@@ -55,13 +54,6 @@ def _lines(outcomes: Sequence[FileOutcome], settings: Mapping[str, Any]) -> Iter
         yield f"</main>{_VIEW}<script>{script}</script></body></html>"
     else:
         yield '<p class="empty">There were no files to enlarge.</p></main></body></html>'
-
-
-def _policy(style: str, script: str) -> str:
-    """Nothing runs but this script and nothing is fetched, whatever names may hold."""
-    hashes = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
-    rules = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-    return rules + "style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
 
 
 def _headline(figures: Mapping[str, Any]) -> str:
