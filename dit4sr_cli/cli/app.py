@@ -12,6 +12,7 @@ from dit4sr_cli.cli import (
     bench,
     caption,
     check,
+    compare,
     data,
     doctor,
     evaluate,
@@ -39,6 +40,7 @@ app.command()(plan.plan)
 app.command()(watch.watch)
 app.command()(caption.caption)
 app.command()(check.check)
+app.command()(compare.compare)
 app.command()(info.info)
 app.command()(verify.verify)
 app.command()(rerun.rerun)
