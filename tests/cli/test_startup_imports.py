@@ -23,6 +23,7 @@ LIGHT_RUNS = {
     "watch --help": ["watch", "--help"],
     "info --help": ["info", "--help"],
     "check --help": ["check", "--help"],
+    "compare --help": ["compare", "--help"],
     "doctor --help": ["doctor", "--help"],
     "bench --help": ["bench", "--help"],
     "eval --help": ["eval", "--help"],

@@ -95,7 +95,8 @@ const part = (value) => {
 };
 line.addEventListener('input', () => part(line.value));
 const within = (event) => {
-  const view = event.target.closest('.view');
+  // The line lies above the views.
+  const view = event.target.closest('.view') ?? panes[right.value].querySelector('.view');
   const [x, y] = pictured.place(event, view);
   return [
     at.x + (x - view.clientWidth / 2) / at.zoom, at.y + (y - view.clientHeight / 2) / at.zoom,
@@ -157,7 +158,7 @@ function magnify(on = !magnifies) {
   if (on) look([at.x, at.y]);
 }
 stage.addEventListener('pointermove', (event) => {
-  if (magnifies && event.target.closest('.view')) look(within(event));
+  if (magnifies) look(within(event));
 });
 one('#magnify').addEventListener('click', () => magnify());
 
