@@ -86,6 +86,7 @@ const MODES = many ? ['slider', 'sides', 'every'] : ['slider', 'sides'];
 one('#mode').addEventListener('change', ({target}) => setMode(target.value));
 one('#swap').addEventListener('click', swap);
 one('#every').hidden = !many;
+one('#bar').classList.toggle('two', !many);
 for (const side of [left, right]) side.hidden = !many;
 
 // The line between left and right; where nothing can be panned, any place of the picture takes it.
