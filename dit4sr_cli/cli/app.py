@@ -12,6 +12,7 @@ from dit4sr_cli.cli import (
     bench,
     caption,
     check,
+    compare,
     data,
     doctor,
     evaluate,
@@ -44,6 +45,7 @@ app.command()(watch.watch)
 app.command()(ui.ui)
 app.command()(caption.caption)
 app.command()(check.check)
+app.command()(compare.compare)
 app.command()(info.info)
 app.command()(verify.verify)
 app.command()(rerun.rerun)

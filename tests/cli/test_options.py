@@ -97,6 +97,8 @@ FLAGS = {
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
     ("check",): TALK | {"--strict", "--max-megapixels"},
+    ("compare",): TALK
+    | {"-o", "--output", "--png", "--reduce-to", "--overwrite", "--max-megapixels"},
     ("caption",): TALK
     | {
         "--write-sidecars",

@@ -26,6 +26,7 @@ LIGHT_RUNS = {
     "ui --help": ["ui", "--help"],
     "info --help": ["info", "--help"],
     "check --help": ["check", "--help"],
+    "compare --help": ["compare", "--help"],
     "doctor --help": ["doctor", "--help"],
     "bench --help": ["bench", "--help"],
     "eval --help": ["eval", "--help"],
