@@ -85,6 +85,11 @@ FLAGS = {
         *SHORTCUTS,
         "--quantize",
     },
+    ("ui",): TALK
+    | {
+        *("--host", "--port", "--no-token", "--no-open", "--model", "--caption", "--captioner"),
+        *("--device", "--dtype", "--no-t5", "--low-memory", "--quantize", "--max-megapixels"),
+    },
     ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
     ("study", "page"): TALK | {"--lr", "-o", "--output", "--crop", "-s", "--seed", "--overwrite"},
     ("study", "tally"): TALK | {"--page"},
