@@ -73,6 +73,8 @@ FLAGS = {
         "--fail-fast",
         "--report",
     },
+    ("preview",): (TALK | SAMPLING | PICTURE | PULL | {"--at", "--size", "--show"})
+    - {"--format", "--quality", "--sidecar", "--no-record"},
     ("plan",): TALK
     | NAMES
     | {"--skip-existing"}
@@ -95,6 +97,8 @@ FLAGS = {
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
     ("check",): TALK | {"--strict", "--max-megapixels"},
+    ("compare",): TALK
+    | {"-o", "--output", "--png", "--reduce-to", "--overwrite", "--max-megapixels"},
     ("caption",): TALK
     | {
         "--write-sidecars",
@@ -139,6 +143,14 @@ FLAGS = {
     ("study",): {"--help"},
     ("inspect",): {"--help"},
     ("data", "photos"): TALK | {"--debs"},
+    ("data", "pairs"): TALK
+    | {"-o", "--output", "-s", "--seed", "--size", "--per-photo", "--crops", "--max-reduction"}
+    | {"--mirror", "--shards", "--workers"},
+    ("data", "captions"): TALK
+    | {"--captioner", "--from", "--empty", "--no-filter", "-s", "--seed", "--device", "--dtype"},
+    ("data", "latents"): TALK | {"--model", "--batch", "--device", "--dtype"},
+    ("data", "embeds"): TALK | {"--model", "--batch", "--no-t5", "--device", "--dtype"},
+    ("data", "pack"): TALK | {"-o", "--output", "--shards"},
     ("doctor",): TALK,
     ("models",): {"--help"},
     ("models", "list"): TALK,

@@ -34,6 +34,9 @@ SMALLER = (
     (r"^dit4sr bench( photo.jpg)?", r"\g<0> --runs 1 --device cpu"),
     (r"--runs 1 --device cpu$", r"\g<0> --size 32x32"),
     (r"--compare \"steps=4\" \"steps=8,tile=32\"", '--compare "steps=1" "steps=2,tile=8"'),
+    (r"steps=20,40", "steps=1,2"),
+    (r"\[20, 40\]", "[1, 2]"),
+    (r"--at 1200,800 --at 300,90", "--at 24,16 --at 9,9"),
     (r"--at 120,80 --at 200,90 --blocks 0,11,23 --step 10", "--at 12,8 --at 20,9 --blocks 0,1 --step 2"),
     (r"/media/disk/hub", "hub"),
     (r"(models pull.*)", r"\1 --accept-licence"),
@@ -45,6 +48,7 @@ RESULTS = {
     "record": ("out.png",),
     "python": ("photo_x4.png",),
     "fidelity": ("scan_x4.png",),
+    "compare": ("photo_x4.png", "a.png", "b.png"),
 }
 """Pages that begin with results that are there."""
 
