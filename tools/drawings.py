@@ -73,8 +73,12 @@ def streams() -> list[str]:
         arrow((795, 83), (795, 119)),
         arrow((795, 155), (795, 191)),
         note(854, 143, "injection"),
-        note(10, 364, "L shares norms, modulation and feed-forward weights with X, and q k v but for"),
-        note(10, 384, "what is its own. The residuals around each half, and the gates, are left out."),
+        note(
+            10,
+            364,
+            "L shares norms, modulation and feed-forward weights with X; of q k v the base.",
+        ),
+        note(10, 384, "Residuals around each half, and gates, are left out."),
     ]
     return parts
 

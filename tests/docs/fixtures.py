@@ -1,4 +1,4 @@
-"""What the pages' commands find in their folder, and what cannot run as it stands, with the reason."""
+"""What the pages' commands find in their folder; and what cannot run as it stands, and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ SMALLER = (
     (r"--long-edge \d{4}", "--long-edge 300"),
     (r"--workers 8", "--workers 1"),
     (r"train (nano-finish|nano|paper) ", r"train recipes/\1.toml "),
-    (r"train --study ablations (.*) --seeds 3", r"train recipes/nano.toml --study ablations --only full,A \1"),
+    (
+        r"train --study ablations (.*) --seeds 3",
+        r"train recipes/nano.toml --study ablations --only full,A \1",
+    ),
     (r"--nproc-per-node 8", "--nproc-per-node 2"),
     (r"^dit4sr bench( photo.jpg)?", r"\g<0> --runs 1 --device cpu"),
     (r"--runs 1 --device cpu$", r"\g<0> --size 32x32"),
@@ -37,7 +40,10 @@ SMALLER = (
     (r"steps=20,40", "steps=1,2"),
     (r"\[20, 40\]", "[1, 2]"),
     (r"--at 1200,800 --at 300,90", "--at 24,16 --at 9,9"),
-    (r"--at 120,80 --at 200,90 --blocks 0,11,23 --step 10", "--at 12,8 --at 20,9 --blocks 0,1 --step 2"),
+    (
+        r"--at 120,80 --at 200,90 --blocks 0,11,23 --step 10",
+        "--at 12,8 --at 20,9 --blocks 0,1 --step 2",
+    ),
     (r"/media/disk/hub", "hub"),
     (r"(models pull.*)", r"\1 --accept-licence"),
     (r"(models remove.*)", r"\1 --yes"),

@@ -1,6 +1,6 @@
 """Every command and every program on the README and in docs/ is run as it stands there.
 
-A block runs from its first line to its last in a folder of its own, with the real `dit4sr`, nano and
+A block runs from its first line to its last in a folder of its own, with the real `dit4sr`, nano,
 tiny published models, and a hub on localhost. What cannot run so stands in fixtures.py; of that the
 options are checked.
 """
@@ -12,9 +12,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from helpers.hub import Hub
 from helpers.pages import REPO, Block
 
 from dit4sr_cli.cli.app import app
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 BLOCKS = pages.blocks()
 SHELL = [block for block in BLOCKS if block.kind == "sh"]
@@ -128,7 +133,7 @@ def _reason(command: str) -> str:
 def _outputs(command: str) -> list[str]:
     """Files that a line names with -o."""
     words = shlex.split(command, comments=True)
-    names = [b for a, b in zip(words, words[1:], strict=False) if a == "-o"]
+    names = [word for before, word in pairwise(words) if before == "-o"]
     return [name for name in names if Path(name).suffix]
 
 
@@ -152,7 +157,9 @@ def _parse(command: Any, words: list[str], parent: Any = None) -> None:
 
 
 def _check_install(words: list[str]) -> None:
-    extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for word in words:
         if found := re.search(r"\[(.*)\]", word):
             assert found[1] in extras, word
@@ -212,5 +219,3 @@ def test_a_command_that_nobody_knows_would_fail(place, tmp_path):
     env = place.copy(block, tmp_path)
     with pytest.raises(AssertionError, match="enlarge"):
         _shell(block.commands[0], tmp_path, env)
-
-

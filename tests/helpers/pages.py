@@ -1,4 +1,4 @@
-"""What the pages tell people to type: blocks of commands and of Python, and commands in the text."""
+"""What the pages tell people to type: blocks of commands and of Python; commands in the text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Block:
     def commands(self) -> list[str]:
         """A shell's lines, those that go on joined, without comments of their own."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
-        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        return [
+            line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")
+        ]
 
 
 def blocks() -> list[Block]:

@@ -3,9 +3,9 @@
     with warm.commands(folder, env) as path:       # folder/dit4sr, folder/python: put it on PATH
         subprocess.run("cat a.jpg | dit4sr upscale - > b.jpg", shell=True, env={"PATH": path, ...})
 
-What runs is the real main with the caller's arguments, folder, environment and descriptors, so pipes
-and redirections are real, too. Only what libraries read while they are imported (huggingface_hub its
-variables) is the server's. `python -` runs a program from standard input in the same way.
+What runs is the real main with the caller's arguments, folder, environment and descriptors, so
+pipes and redirections are real, too. Only what libraries read while they are imported
+(huggingface_hub its variables) is the server's. `python -` runs a program from standard input.
 """
 
 from __future__ import annotations
