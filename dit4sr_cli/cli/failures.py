@@ -126,6 +126,7 @@ def _report_json(error: Dit4srError) -> None:
 
 def _usage_error(error: BaseException) -> UsageError:
     message = str(error.format_message()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    message = " ".join(message.split())  # choices come a line each
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
         message = "Missing command."
     context = getattr(error, "ctx", None)
