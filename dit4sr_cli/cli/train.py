@@ -11,8 +11,9 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console
-from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.errors import InputError, UsageError
 from dit4sr_cli.core.types import DeviceChoice
+from dit4sr_cli.core.words import did_you_mean
 
 if TYPE_CHECKING:
     from dit4sr_cli.training.config import TrainConfig
@@ -158,7 +159,11 @@ def _train_study(
 
 
 def _recipe_path(recipe: str) -> Path:
-    return _shipped().get(recipe, Path(recipe))
+    shipped = _shipped()
+    path = shipped.get(recipe, Path(recipe))
+    if not path.exists() and (meant := did_you_mean(recipe, shipped)):
+        raise InputError(f"{recipe}: no such recipe", hint=meant)
+    return path
 
 
 def _shipped() -> dict[str, Path]:

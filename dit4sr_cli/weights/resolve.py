@@ -243,5 +243,5 @@ def _explain(model: str, folder: Path) -> str:
 
 def _hint(model: str) -> str:
     known = names()
-    meant = did_you_mean(model, known)
+    meant = did_you_mean(model, [*known, *PARTS])
     return meant or f"give the folder of a model, or one of: {', '.join([AUTO, *known])}"
