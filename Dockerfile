@@ -1,5 +1,5 @@
 # docker build -t dit4sr .
-# docker run --rm --network none -v "$PWD:/data" dit4sr upscale photo.jpg
+# docker run --rm --network none --user "$(id -u)" -v "$PWD:/data" dit4sr upscale photo.jpg
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY . .
@@ -13,7 +13,8 @@ RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" -c /tmp/constraints.tx
 COPY --from=build /wheel /tmp/wheel
 RUN pip install --no-cache-dir -c /tmp/constraints.txt /tmp/wheel/*.whl && rm -r /tmp/wheel
 
-RUN useradd --create-home --uid 1000 dit4sr && mkdir /data /models && chown dit4sr /data /models
+# Whoever --user names can write there, too.
+RUN useradd --create-home --uid 1000 dit4sr && mkdir -m 1777 /data /models
 USER dit4sr
 # Models and caches; mount a volume to keep them. Nothing is fetched unless `models pull` is asked to.
 ENV DIT4SR_HOME=/models
