@@ -16,6 +16,7 @@ _PUBLIC = {
     "denoise": "dit4sr_cli.pipeline.denoise",
     "drop_focus_sentences": "dit4sr_cli.captions.clean",
     "match_color": "dit4sr_cli.jobs.color",
+    "preview": "dit4sr_cli.jobs.preview",
     "upscale": "dit4sr_cli.jobs.upscale",
     "working_size": "dit4sr_cli.core.sizes",
 }

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dit4sr_cli.bench.distance import Distance, distance
-from dit4sr_cli.bench.lap import Lap, Phase
+from dit4sr_cli.bench.lap import Lap
 from dit4sr_cli.bench.statistics import LEVEL, METHOD, Ratio, median, ratio_of
 from dit4sr_cli.bench.task import Task
 from dit4sr_cli.bench.variant import Variant
 from dit4sr_cli.bench.worker import Worker, working
 from dit4sr_cli.core.events import Observer, PhaseStarted, Warned, ignore
+from dit4sr_cli.jobs.stopwatch import Phase
 
 _ROOM = 1.25
 """Times the first process's peak that has to be free for the second one to stay beside it."""

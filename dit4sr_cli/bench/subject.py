@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dit4sr_cli.bench.lap import Lap, Stopwatch
+from dit4sr_cli.bench.lap import Lap
 from dit4sr_cli.bench.memory import peak_resident
 from dit4sr_cli.bench.random_model import FreeCodec, components
 from dit4sr_cli.bench.task import Task
@@ -24,6 +24,7 @@ from dit4sr_cli.jobs import plan
 from dit4sr_cli.jobs import upscale as job
 from dit4sr_cli.jobs.record import Record
 from dit4sr_cli.jobs.sampling import output_size, tiles_of
+from dit4sr_cli.jobs.stopwatch import Stopwatch
 from dit4sr_cli.jobs.upscaler import Upscaler
 from dit4sr_cli.pipeline import memory
 from dit4sr_cli.pipeline.device import pick_device

@@ -13,6 +13,7 @@ from dit4sr_cli.cli import (
     caption,
     check,
     complete,
+    compare,
     data,
     doctor,
     evaluate,
@@ -21,10 +22,12 @@ from dit4sr_cli.cli import (
     inspect,
     models,
     plan,
+    preview,
     rerun,
     streams,
     study,
     train,
+    ui,
     upscale,
     verify,
     watch,
@@ -38,11 +41,14 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
+app.command(cls=preview.Command)(preview.preview)
 app.command()(batch.batch)
 app.command()(plan.plan)
 app.command()(watch.watch)
+app.command()(ui.ui)
 app.command()(caption.caption)
 app.command()(check.check)
+app.command()(compare.compare)
 app.command()(info.info)
 app.command()(verify.verify)
 app.command()(rerun.rerun)

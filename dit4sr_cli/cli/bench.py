@@ -20,11 +20,11 @@ from dit4sr_cli.core.words import as_size
 
 if TYPE_CHECKING:
     from dit4sr_cli.bench.compare import Comparison, Side
-    from dit4sr_cli.bench.lap import Phase
     from dit4sr_cli.bench.statistics import Ratio
     from dit4sr_cli.bench.task import Task
     from dit4sr_cli.bench.variant import Variant
     from dit4sr_cli.bench.versus import Versus
+    from dit4sr_cli.jobs.stopwatch import Phase
 
 DEFAULT_RUNS = 3
 _LEFT, _COLUMN, _LONGEST_NAME = 28, 20, 40

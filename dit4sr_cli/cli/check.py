@@ -11,7 +11,7 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console, one_line
-from dit4sr_cli.core.errors import ExitCode, InputError
+from dit4sr_cli.core.errors import ExitCode
 from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, MAX_SCALE
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def check(
 ) -> int:
     """Say how faithful an enlarged picture is to its source, and where it is least so."""
     from dit4sr_cli.fidelity.check import Verdict
+    from dit4sr_cli.fidelity.pair import compare
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
     names = {"source": str(source), "result": str(result)}
     holds = True
     for number, (before, after) in enumerate(_pages(source, result, max_megapixels), start=1):
-        found = _compare(before, after)
+        found = compare(before, after)
         holds = holds and found.verdict.holds
         if found.verdict is Verdict.DIFFERENT:
             console.warn(f"{before.name} and {after.name} are not the same picture")
@@ -57,21 +58,6 @@ def _pages(source: Path, result: Path, max_megapixels: float) -> Iterator[tuple[
         counts = f"{len(before)} and {len(after)} pages"
         console.warn(f"{source} and {result} have {counts}: the others are not compared")
     return zip(before, after, strict=False)
-
-
-def _compare(before: Picture, after: Picture) -> Check:
-    from dit4sr_cli.fidelity import check as fidelity
-
-    small, large = (before.width, before.height), (after.width, after.height)
-    if fidelity.fits(small, large):
-        return fidelity.check(before.pixels, after.pixels)
-    hint = "a result has the shape of its source, and is not smaller"
-    if fidelity.fits(large, small):
-        hint = "the source comes first, then the result"
-    elif fidelity.fits(small, large[::-1]):
-        hint = "one of them is turned"
-    sizes = f"{before.width}x{before.height} and {after.width}x{after.height} pixels"
-    raise InputError(f"{before.name} and {after.name} are not the same picture: {sizes}", hint=hint)
 
 
 def _table(before: Picture, after: Picture, found: Check) -> str:

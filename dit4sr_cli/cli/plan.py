@@ -18,7 +18,7 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
 )
 from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
-from dit4sr_cli.core.words import as_size
+from dit4sr_cli.core.words import as_size, as_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,16 +155,3 @@ def _total(foretold: Estimate) -> str:
         foretold.model,
     ]
     return ", ".join(part for part in parts if part)
-
-
-def as_time(seconds: float) -> str:
-    """`42 s`, `12 min`, `3 h 05 min`, `4 d 2 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"

@@ -115,7 +115,7 @@ def upscale(
     captions = caption_settings(given)
     output = "-" if output in streams.STDOUT_NAMES else output
     is_stream = streams.is_stream(source)
-    stdout = _open_stdout(output, is_stream=is_stream, wants_json=json)
+    stdout = open_stdout(output, is_stream=is_stream, wants_json=json)
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
     if pull:
@@ -134,7 +134,7 @@ def upscale(
         console.json({"command": "upscale", **outcome.as_json()})
 
 
-def _open_stdout(output: str | None, *, is_stream: bool, wants_json: bool) -> BinaryIO | None:
+def open_stdout(output: str | None, *, is_stream: bool, wants_json: bool) -> BinaryIO | None:
     """Standard output if the picture goes there: asked for, or the end of a pipe without -o."""
     if output != "-" and not (output is None and is_stream):
         return None

@@ -28,3 +28,16 @@ def as_size(num_bytes: float) -> str:
         units.pop(0)
     is_round = units[0] == "B" or abs(num_bytes) >= 99.95
     return f"{num_bytes:.0f} {units[0]}" if is_round else f"{num_bytes:.1f} {units[0]}"
+
+
+def as_time(seconds: float) -> str:
+    """`42 s`, `12 min`, `3 h 05 min`, `4 d 2 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"

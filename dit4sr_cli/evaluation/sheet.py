@@ -1,4 +1,4 @@
-"""Contact sheets for the eye: a row a picture, a column a method, every pixel at its own size."""
+"""Contact sheets of an evaluation: a row a picture, a column a method."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from dit4sr_cli.evaluation.pixels import Image as Pixels
-
-_GAP = 4
-_LABEL_HEIGHT = 20
-_PAPER, _INK = (255, 255, 255), (0, 0, 0)
+from dit4sr_cli.imaging.sheet import Cell, draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +58,12 @@ def middle(pixels: Pixels, side: int | None) -> Pixels:
 def make_sheet(rows: Sequence[SheetRow]) -> Image.Image:
     """All rows under one another, columns labelled above each row."""
     columns = list(rows[0].cells)
-    cells = [cell for row in rows for cell in row.cells.values()]
-    step = max(cell.shape[1] for cell in cells) + _GAP
-    heights = [max(cell.shape[0] for cell in row.cells.values()) + _LABEL_HEIGHT for row in rows]
-    sheet = Image.new("RGB", (step * len(columns) - _GAP, sum(heights)), _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    top = 0
-    for row, height in zip(rows, heights, strict=True):
-        for index, column in enumerate(columns):
-            label = f"{row.name}: {column}" if index == 0 else column
-            draw.text((index * step + 2, top + 3), label, fill=_INK, font=font)
-            sheet.paste(Image.fromarray(row.cells[column]), (index * step, top + _LABEL_HEIGHT))
-        top += height
-    return sheet
+    return draw(
+        [
+            [
+                Cell(row.cells[column], (f"{row.name}: {column}" if index == 0 else column,))
+                for index, column in enumerate(columns)
+            ]
+            for row in rows
+        ]
+    )[0]

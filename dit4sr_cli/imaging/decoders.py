@@ -78,6 +78,11 @@ def open_vips(kind: str, data: memoryview, **options: object) -> vips.Image:
 def _decode_vips(kind: str, data: memoryview, admit: Admit) -> Decoded:
     image = open_vips(kind, data)
     admit(image.width, image.height)
+    return decode_single(kind, data, image)
+
+
+def decode_single(kind: str, data: memoryview, image: vips.Image) -> Decoded:
+    """The picture of a file that holds one, or as many rows of it as `image` has."""
     exif, notes = _exif(_block(image, "exif-data"))
     xmp = _block(image, "xmp-data")
     if xmp and b"HasExtendedXMP" in xmp:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from dit4sr_cli.core.types import Box
+from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.imaging.picture import Pixels
 
 Region: TypeAlias = "tuple[float, float, float, float]"
@@ -54,11 +54,25 @@ _CACHED = 1 << 16  # pixels worked on at once
 
 def bicubic_part(pixels: Pixels, size: tuple[int, int], part: Box) -> Pixels:
     """What `bicubic(pixels, size)` has in a box, from the pixels around it alone."""
-    columns = _taps(pixels.shape[1], size[0], part.x, part.x + part.width)
-    rows = _taps(pixels.shape[0], size[1], part.y, part.y + part.height)
-    needed = pixels[rows.first : rows.last, columns.first : columns.last]
+    whole = Size(pixels.shape[1], pixels.shape[0])
+    box = needed_for(whole, size, part)
+    needed = pixels[box.y : box.y + box.height, box.x : box.x + box.width]
+    return bicubic_of_part(needed, whole, size, part)
+
+
+def needed_for(whole: Size, size: tuple[int, int], part: Box) -> Box:
+    """Which pixels of a picture a box of the resized one is made of."""
+    columns = _taps(whole.width, size[0], part.x, part.x + part.width)
+    rows = _taps(whole.height, size[1], part.y, part.y + part.height)
+    return Box(columns.first, rows.first, columns.last - columns.first, rows.last - rows.first)
+
+
+def bicubic_of_part(needed: Pixels, whole: Size, size: tuple[int, int], part: Box) -> Pixels:
+    """`bicubic_part` of a picture of which only the pixels of `needed_for` are there."""
+    columns = _taps(whole.width, size[0], part.x, part.x + part.width)
+    rows = _taps(whole.height, size[1], part.y, part.y + part.height)
     return np.stack(
-        [_part(needed[..., channel], columns, rows) for channel in range(pixels.shape[2])], axis=-1
+        [_part(needed[..., channel], columns, rows) for channel in range(needed.shape[2])], axis=-1
     )
 
 

@@ -63,7 +63,7 @@ def read(
 ) -> Picture:
     """The first picture as `reader.read` gives it, but kept in a file in `folder`.
 
-    TIFF is read by strips; other formats at once, and then put there.
+    TIFF, PNG and JPEG are read by strips; other formats at once, and then put there.
 
     Raises:
         InputError: it cannot be read whole.
@@ -71,16 +71,17 @@ def read(
     """
     label = label_of(source, name)
     data = contents(source, label)
-    if kind_of(data, source, label) == "tiff":
+    kind = kind_of(data, source, label)
+    if kind in FORMATS:
         admit = Guard(label, max_megapixels).admit
         try:
-            header, image = _open_tiff(source, data)
+            header, image = _open(source, data, kind)
             admit(image.width, image.height)
             if _is_plain(image):
                 short = name or (source.name if isinstance(source, Path) else label)
-                return _read_strips(data, header, image, short, folder)
+                return _read_strips(data, header, image, (short, kind), folder)
         except (pyvips.Error, OSError, ValueError, SyntaxError) as error:
-            raise undecodable("tiff", label, error) from error
+            raise undecodable(kind, label, error) from error
     whole = reader.read(source, name=name, max_megapixels=max_megapixels)[0]
     alpha = None if whole.alpha is None else _kept(whole.alpha, folder)
     return replace(whole, pixels=_kept(whole.pixels, folder), alpha=alpha)
@@ -91,27 +92,35 @@ def _num_pictures(data: memoryview) -> int:
     return len(decoders.shown_pages(list(block.chain()), block.layout))
 
 
-def _open_tiff(source: Path | bytes, data: memoryview) -> tuple[Decoded, vips.Image]:
+def _open(source: Path | bytes, data: memoryview, kind: str) -> tuple[Decoded, vips.Image]:
     """The first picture: all but its pixels from the first row of it, and the rest to be read."""
+    if kind == "tiff":
+        return _open_tiff(source, data)
+    image = _opened(source, data, kind)
+    header = decoders.decode_single(kind, data, image.crop(0, 0, image.width, 1))
+    # Opened again: what is read in sequence has no way back to the first row.
+    return header, _opened(source, data, kind)
+
+
+def _open_tiff(source: Path | bytes, data: memoryview) -> tuple[Decoded, vips.Image]:
     block = Block.open(data)
     pages = list(block.chain())
     shown = decoders.shown_pages(pages, block.layout)
-    image = _opened(source, data, shown[0])
+    image = _opened(source, data, "tiff", page=shown[0])
     row = image.crop(0, 0, image.width, 1)
     skipped = len(pages) - len(shown)
     header = decoders.decode_page(block, pages[shown[0]], row, skipped=skipped)
-    # Opened again: what is read in sequence has no way back to the first row.
-    return header, _opened(source, data, shown[0])
+    return header, _opened(source, data, "tiff", page=shown[0])
 
 
-def _opened(source: Path | bytes, data: memoryview, page: int) -> vips.Image:
+def _opened(source: Path | bytes, data: memoryview, kind: str, **options: object) -> vips.Image:
     return pyvips.Operation.call(
-        "tiffload_source",
+        f"{kind}load_source",
         _source(source, data),
-        page=page,
         unlimited=True,
         fail_on="error",
         access="sequential",
+        **options,
     )
 
 
@@ -128,12 +137,13 @@ def _is_plain(image: vips.Image) -> bool:
 
 
 def _read_strips(
-    data: memoryview, header: Decoded, image: vips.Image, name: str, folder: Path
+    data: memoryview, header: Decoded, image: vips.Image, called: tuple[str, str], folder: Path
 ) -> Picture:
+    """`called`: name and kind of the file."""
     height, width = image.height, image.width
     turned = header.orientation in _TRANSPOSED
     upright = (width, height) if turned else (height, width)
-    first = reader.as_picture(header, name, "tiff")
+    first = reader.as_picture(header, *called)
     pixels = scratch.zeros((*upright, first.pixels.shape[2]), first.pixels.dtype, folder)
     alpha = None if first.alpha is None else scratch.zeros(upright, first.alpha.dtype, folder)
     if header.mode == "lab":
@@ -143,7 +153,7 @@ def _read_strips(
         # A region, which keeps what the decoder has beyond the strip; a crop would lose it.
         rows = region.fetch(0, top, width, bottom - top)
         array = np.frombuffer(rows, header.array.dtype).reshape(bottom - top, width, -1)
-        strip = reader.as_picture(replace(header, array=array), name, "tiff")
+        strip = reader.as_picture(replace(header, array=array), *called)
         place = _place(header.orientation, top, bottom, height)
         pixels[place] = strip.pixels
         if alpha is not None:

@@ -20,6 +20,7 @@ _MM = "http://ns.adobe.com/xap/1.0/mm/"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 _REF = "http://ns.adobe.com/xap/1.0/sType/ResourceRef#"
+_XML, _NAMES = "http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/"
 _XMLNS = (
     f'xmlns:rdf="{_RDF}" xmlns:xmpMM="{_MM}" xmlns:Iptc4xmpExt="{_IPTC}" xmlns:stEvt="{_EVENT}" '
     f'xmlns:stRef="{_REF}" xmlns:dit4sr="{DIT4SR}"'
@@ -122,6 +123,21 @@ def properties(packet: bytes) -> dict[str, str]:
     return found
 
 
+def describe(packet: bytes) -> dict[str, str]:
+    """All properties of a packet as text, by prefix and name; lists and structures as one line.
+
+    Raises:
+        BrokenXmpError: it cannot be read.
+    """
+    found = {}
+    for description in _descriptions(_rdf(_parsed(packet))):
+        for node in [*description.attributes.values(), *description.childNodes]:
+            if node.nodeType == Node.TEXT_NODE or node.namespaceURI in (None, _RDF, _NAMES):
+                continue
+            found[node.nodeName] = _in_words(node)
+    return found
+
+
 def as_text(text: str) -> str:
     """The text as XML can hold it: file names may have any character."""
     return _NOT_XML.sub("\ufffd", text)
@@ -198,6 +214,24 @@ def _content(node: _Node) -> str:
         return str(node.value)
     resource = node.getAttributeNS(_RDF, "resource")  # a URI may be written so
     return resource or "".join(n.data for n in node.childNodes if hasattr(n, "data"))
+
+
+def _in_words(node: _Node) -> str:
+    """A property and all below it: values of a list by semicolons, those of a structure named."""
+    if node.nodeType == Node.ATTRIBUTE_NODE:
+        return str(node.value)
+    parts = [
+        f"{attribute.localName}: {attribute.value}"
+        for attribute in node.attributes.values()
+        if attribute.namespaceURI not in (None, _RDF, _NAMES, _XML)
+    ]
+    for child in node.childNodes:
+        if child.nodeType != Node.ELEMENT_NODE:
+            continue
+        words = _in_words(child)
+        named = child.namespaceURI != _RDF
+        parts.append(f"{child.localName}: {words}" if named else words)
+    return "; ".join(filter(None, parts)) or _content(node)
 
 
 # ------------------------------------------------------------------------- adding

@@ -129,7 +129,7 @@ def _restored(
     """The picture at the size that the model works at."""
     from dit4sr_cli.pipeline.strips import restore
 
-    enlarged = _enlarged(pixels, size, components.spec.min_cells * MULTIPLE)
+    enlarged = by_parts(pixels, size, components.spec.min_cells * MULTIPLE)
     _check_room(folder, enlarged.size, pixels, components.config.in_channels)
     rows = restore(components, enlarged, sampling, _Store(folder), observe=observe)
     result = scratch.zeros((size.height, size.width, pixels.shape[2]), pixels.dtype, folder)
@@ -141,8 +141,8 @@ def _restored(
     return result
 
 
-def _enlarged(pixels: Pixels, size: Size, shortest: int) -> Enlarged:
-    """The picture at the model's size, padded, as [3, H, W] in 0..1."""
+def by_parts(pixels: Pixels, size: Size, shortest: int) -> Enlarged:
+    """The picture at the model's size, padded as `whole.enlarge` does, as [3, H, W] in 0..1."""
     import torch
 
     from dit4sr_cli.pipeline.strips import Enlarged

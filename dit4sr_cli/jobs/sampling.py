@@ -86,6 +86,10 @@ def sampling_of(
     )
     if sampling.steps < 1:
         raise UsageError(f"--steps: {sampling.steps} is below 1")
+    if sampling.guidance < 0:
+        raise UsageError(f"--guidance: {sampling.guidance:g} is below 0")
+    if sampling.shift <= 0:
+        raise UsageError(f"--shift: {sampling.shift:g} is not above 0")
     if sampling.seed < 0:
         raise UsageError(f"--seed: {sampling.seed} is below 0")
     # Without text both halves of guidance are the same picture: one will do.

@@ -112,7 +112,7 @@ def open_source(request: Request, observe: events.Observer = events.ignore) -> O
 
 def describe(opened: Opened, observe: events.Observer = events.ignore) -> list[Caption]:
     """What each page shows, by whoever knows; see `jobs.caption`."""
-    return _captions(opened.pages, opened.request, opened.model.spec, opened.noting(observe))
+    return captions_of(opened.pages, opened.request, opened.model.spec, opened.noting(observe))
 
 
 def enlarge(
@@ -125,7 +125,7 @@ def enlarge(
     observe = opened.noting(observe)
     pages, records = [], []
     for number, (page, caption) in enumerate(zip(opened.pages, captions, strict=True), start=1):
-        told = observe if len(captions) == 1 else _on_page(observe, number, len(captions))
+        told = observe if len(captions) == 1 else numbered(observe, number, len(captions))
         [result] = _upscale([page], [caption], opened, upscaler, told)
         enlarged, record = _complete(page, result, opened, told)
         pages.append(enlarged)
@@ -201,7 +201,7 @@ def _fit(
     return kept
 
 
-def _captions(
+def captions_of(
     pages: Sequence[Picture], request: Request, spec: ModelSpec, observe: events.Observer
 ) -> list[Caption]:
     """What each page shows; nobody is asked for a model that reads no text."""
@@ -318,7 +318,7 @@ def _invented(
     spread = Spread()
     spread.add(first.pixels)
     for number in range(1, output.seeds):
-        told = _on_page(observe, number + 1, output.seeds, "sample")
+        told = numbered(observe, number + 1, output.seeds, "sample")
         page = opened.pages[0]
         [result] = _upscale([page], [caption], opened, upscaler, told, seed=seed + number)
         spread.add(result.pixels)
@@ -357,9 +357,11 @@ def _write(pages: list[Picture], opened: Opened, stdout: BinaryIO | None) -> Non
         stdout.flush()
 
 
-def _on_page(
+def numbered(
     observe: events.Observer, number: int, total: int, what: str = "page"
 ) -> events.Observer:
+    """An observer that puts `page 2 of 3` before the names of phases."""
+
     def tell(event: events.Event) -> None:
         if isinstance(event, events.PhaseStarted):
             event = replace(event, phase=f"{what} {number} of {total}, {event.phase}")

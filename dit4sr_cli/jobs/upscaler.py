@@ -208,6 +208,7 @@ class Upscaler:
         captions: Sequence[Caption],
         suffix: str | None = None,
         enlarge: whole.Enlarge = whole.enlarge,
+        hold: whole.Hold = whole.hold,
         observe: events.Observer = events.ignore,
     ) -> list[Result]:
         """Enlarge pictures of one size together; each comes out as alone, but for rounding.
@@ -217,7 +218,8 @@ class Upscaler:
             settings: of all; their prompt counts for nothing here.
             captions: what each picture shows.
             suffix: what follows the captions; None: the words that the weights were tuned with.
-            enlarge: how pixels go through the model: in memory, or by strips.
+            enlarge: how pixels go through the model: in memory, by strips, or in part.
+            hold: how results are held to their pictures, if the dial asks for it.
             observe: hears of phases, tiles and warnings.
 
         Raises:
@@ -241,10 +243,10 @@ class Upscaler:
             observe,
         )
         if projection:
-            from dit4sr_cli.pipeline.consistency import project
-
-            for result, pixels in zip(results, pictures, strict=True):
-                project(result, pixels, strength=projection)
+            results = [
+                hold(result, pixels, projection)
+                for result, pixels in zip(results, pictures, strict=True)
+            ]
         record = self._record(sampling, size, wanted)
         record = replace(
             record,

@@ -25,6 +25,8 @@ Enlarge: TypeAlias = (
     "Callable[[Components, Sequence[Pixels], Sizes, Sampling, events.Observer], list[Pixels]]"
 )
 """Makes restored pictures of several that are of one size."""
+Hold: TypeAlias = "Callable[[Pixels, Pixels, float], Pixels]"
+"""Pulls a result towards its picture, with a strength of 0 to 1."""
 Sizes: TypeAlias = tuple[Size, Size]
 """At which the model works, and of the result."""
 
@@ -51,6 +53,14 @@ def enlarge(
     if wanted == size:
         return results
     return [bicubic(result, (wanted.width, wanted.height)) for result in results]
+
+
+def hold(result: Pixels, pixels: Pixels, strength: float) -> Pixels:
+    """The result, pulled towards its picture in place."""
+    from dit4sr_cli.pipeline.consistency import project
+
+    project(result, pixels, strength=strength)
+    return result
 
 
 def enlarged(pixels: Pixels, size: Size, min_cells: int) -> torch.Tensor:

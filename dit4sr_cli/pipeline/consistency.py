@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dit4sr_cli.core.types import Box
+from dit4sr_cli.core.types import Box, Size
 
 Array: TypeAlias = NDArray[Any]
 
@@ -55,13 +55,30 @@ def project(output: Array, source: Array, *, strength: float, iterations: int = 
 
 @torch.inference_mode()
 def window(
-    output: Array, source: Array, box: Box, *, strength: float, iterations: int = ITERATIONS
+    output: Array,
+    source: Array,
+    box: Box,
+    *,
+    strength: float,
+    iterations: int = ITERATIONS,
+    whole: Size | None = None,
 ) -> tuple[Box, Array]:
-    """The projected pixels of one box of the source, and where in the output they belong."""
-    rows = _Axis.over(box.y, box.height, source.shape[0], output.shape[0], iterations)
-    columns = _Axis.over(box.x, box.width, source.shape[1], output.shape[1], iterations)
+    """The projected pixels of one box of the source, and where in the output they belong.
+
+    Args:
+        output: [H, W, C]; or, with `whole`, its pixels in the box of `needed_for` alone.
+        source: [h, w, C], the whole.
+        box: of the source.
+        strength: 0 to 1.
+        iterations: the more, the finer the structure that agrees.
+        whole: size of the output if only a part of it is there.
+    """
+    size = whole or Size(output.shape[1], output.shape[0])
+    rows = _Axis.over(box.y, box.height, source.shape[0], size.height, iterations)
+    columns = _Axis.over(box.x, box.width, source.shape[1], size.width, iterations)
     target = _planes(source[rows.small, columns.small])
-    start = image = _planes(output[rows.large, columns.large])
+    needed = output if whole else output[rows.large, columns.large]
+    start = image = _planes(needed)
     for _ in range(iterations):
         lacking = target - rows.down @ image @ columns.down.T
         image = (image + rows.up @ lacking @ columns.up.T).clamp_(0, 1)
@@ -71,6 +88,13 @@ def window(
     top = float(np.iinfo(output.dtype).max)
     pixels = (image * top).round_().permute(1, 2, 0).numpy().astype(output.dtype)
     return Box(x, y, width, height), pixels
+
+
+def needed_for(box: Box, source: Size, output: Size, *, iterations: int = ITERATIONS) -> Box:
+    """Which pixels of the output `window` reads for a box of the source."""
+    rows = _Axis.over(box.y, box.height, source.height, output.height, iterations).large
+    columns = _Axis.over(box.x, box.width, source.width, output.width, iterations).large
+    return Box(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
 
 
 @dataclass(frozen=True, slots=True)

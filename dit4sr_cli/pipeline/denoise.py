@@ -15,13 +15,14 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from dit4sr_cli.core.events import Advanced, Observer, PhaseStarted, ignore
 from dit4sr_cli.core.shortcuts import NO_SHORTCUTS, Shortcuts
-from dit4sr_cli.core.types import Box, Solver, StartPoint
+from dit4sr_cli.core.types import Box, Size, Solver, StartPoint
 from dit4sr_cli.model.flow import clean_estimate, sigmas, start_latents
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.pipeline.predictor import Network, Predictor
 from dit4sr_cli.pipeline.solver import Stepper
 from dit4sr_cli.tiles.blend import blended
 from dit4sr_cli.tiles.grid import Tiling, cover
+from dit4sr_cli.tiles.part import Part
 
 
 class OverflowedError(ArithmeticError):
@@ -41,6 +42,7 @@ def denoise(
     start: StartPoint | str = StartPoint.NOISE,
     shift: float = 3.0,
     tiling: Tiling | None = None,
+    part: Part | None = None,
     batch: int = 1,
     shortcuts: Shortcuts = NO_SHORTCUTS,
     observe: Observer = ignore,
@@ -58,6 +60,8 @@ def denoise(
         start: `noise`, or `lr`: LR latents noised to the first level.
         shift: of the noise schedule.
         tiling: how the latents are cut; None: 64 cells with an overlap of 24, evenly spread.
+        part: the latents are only this part of a larger grid that `tiling` cuts; cells that none
+            of its tiles cover mean nothing.
         batch: boxes that go through the transformer together, of all pictures; fewer do when
             memory is short.
         shortcuts: to a result that is not quite the same.
@@ -73,12 +77,13 @@ def denoise(
     levels = sigmas(steps, shift).tolist()
     lr_latents = lr_latents.float()
     noise = noise.to(lr_latents).expand_as(lr_latents)
-    coarse = shortcuts.coarse_steps(steps) if _can_be_halved(lr_latents) else 0
+    boxes, small_boxes = _boxes(lr_latents, tiling, part)
+    coarse = shortcuts.coarse_steps(steps) if small_boxes else 0
     small = _halved(lr_latents) if coarse else lr_latents
     run = _Run(
         Predictor(
             transformer,
-            _boxes(lr_latents, tiling)[0],
+            boxes[0],
             levels=levels[:-1],
             positive=positive,
             negative=negative,
@@ -92,17 +97,17 @@ def denoise(
         shortcuts.solver,
         observe,
     )
-    run.announce([(small, coarse), (lr_latents, steps - coarse)])
+    run.announce(len(lr_latents) * (len(small_boxes) * coarse + len(boxes) * (steps - coarse)))
     begin = StartPoint(start).value
     if not coarse:
         latents = start_latents(lr_latents, noise, levels[0], begin)
-        return run.integrate(latents, lr_latents, range(steps))[0]
+        return run.integrate(latents, lr_latents, boxes, range(steps))[0]
     # The mean of four cells has half their deviation.
     latents = start_latents(small, _halved(noise) * 2, levels[0], begin)
-    _, clean = run.integrate(latents, small, range(coarse))
+    _, clean = run.integrate(latents, small, small_boxes, range(coarse))
     clean = interpolate(clean, size=lr_latents.shape[-2:], mode="bicubic")
     latents = start_latents(clean, noise, levels[coarse], StartPoint.LR.value)
-    return run.integrate(latents, lr_latents, range(coarse, steps))[0]
+    return run.integrate(latents, lr_latents, boxes, range(coarse, steps))[0]
 
 
 @dataclass(slots=True)
@@ -117,16 +122,14 @@ class _Run:
     observe: Observer
     finished: int = 0
 
-    def announce(self, parts: Sequence[tuple[Tensor, int]]) -> None:
-        """Say how many tiles there will be, of latents and so many steps each."""
-        total = sum(
-            len(_boxes(latents, self.tiling)) * len(latents) * steps for latents, steps in parts
-        )
+    def announce(self, total: int) -> None:
+        """Say how many tiles there will be, in all steps."""
         self.observe(PhaseStarted("sampling", total=total))
 
-    def integrate(self, latents: Tensor, lr: Tensor, steps: range) -> tuple[Tensor, Tensor]:
+    def integrate(
+        self, latents: Tensor, lr: Tensor, boxes: Sequence[Box], steps: range
+    ) -> tuple[Tensor, Tensor]:
         """Take some steps; the latents after them, and the last estimate of clean ones."""
-        boxes = _boxes(latents, self.tiling)
         stepper = Stepper(self.solver, self.levels, lambda: torch.zeros_like(latents))
         velocity, clean = torch.empty_like(latents), latents
         self.predictor.forget_tiles()
@@ -147,13 +150,20 @@ class _Run:
         self.observe(Advanced(self.finished))
 
 
-def _boxes(latents: Tensor, tiling: Tiling) -> list[Box]:
-    return cover(latents.shape[-1], latents.shape[-2], tiling)
+def _boxes(
+    latents: Tensor, tiling: Tiling, part: Part | None
+) -> tuple[Sequence[Box], Sequence[Box]]:
+    """Tiles at full and at half the resolution; none at half if it cannot be halved."""
+    if part is not None:
+        return part.tiles, part.coarse
+    height, width = latents.shape[-2:]
+    halves = cover(width // 2, height // 2, tiling) if can_be_halved(Size(width, height)) else []
+    return cover(width, height, tiling), halves
 
 
-def _can_be_halved(latents: Tensor) -> bool:
-    """Whether half of it is whole tokens, which may be two cells wide."""
-    return all(side % 4 == 0 for side in latents.shape[-2:])
+def can_be_halved(size: Size) -> bool:
+    """Whether half of the latents is whole tokens, which may be two cells wide."""
+    return size.width % 4 == size.height % 4 == 0
 
 
 def _halved(latents: Tensor) -> Tensor:

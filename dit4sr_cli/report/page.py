@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from dit4sr_cli import __version__
@@ -14,16 +13,16 @@ from dit4sr_cli.jobs.record import FileOutcome, Outcome, Status
 from dit4sr_cli.report import thumbnails
 from dit4sr_cli.report.policy import content_policy
 from dit4sr_cli.report.record import now, summary
+from dit4sr_cli.report.template import joined
 
 MAX_THUMBNAILS = 1000
 """Files that are shown with pictures, some 40 kB each: a page must still open."""
 _STATUSES = {"": "All", **{status.value: status.value.capitalize() for status in Status}}
 _HEADINGS = {"File": "", "Status": "", "Size": "n", "Seconds": "n"}
-_SOURCES = ("page.css", "page.js")
 _SHOWN_ELSEWHERE = {"input", "output", "input_size", "output_size", "seconds", "warnings"}
 _VIEW = """<dialog aria-labelledby="what"><div><h2 id="what"></h2>
 <button type="button" id="close">Close</button></div>
-<div class="stage"><i></i><span>Before</span><span>After</span>
+<div class="stage wipe"><i></i><span>Before</span><span>After</span>
 <input type="range" min="0" max="100" step="any" value="50" autofocus
 aria-label="How much is shown as it was before, in percent"></div>
 <p class="dim">The middle of the picture: <span id="crop"></span> pixels of the result,
@@ -38,7 +37,7 @@ def as_html(outcomes: Sequence[FileOutcome], *, settings: Mapping[str, Any] | No
 
 
 def _lines(outcomes: Sequence[FileOutcome], settings: Mapping[str, Any]) -> Iterator[str]:
-    style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in _SOURCES)
+    style, script = joined("base.css", "page.css"), joined("page.js")
     figures = summary(outcomes)
     counts = ", ".join(f"{figures[status.value]} {status.value}" for status in Status)
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

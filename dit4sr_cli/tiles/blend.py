@@ -33,10 +33,10 @@ def blended(
     """Fill `out` [N, C, H, W] with the weighted mean of `function(boxes)` [B * N, C, s, s].
 
     Boxes go through `function` in batches; `after(n)` hears how many boxes a batch finished. Of N
-    grids the function gives the tiles of the first box first.
+    grids the function gives the tiles of the first box first. Cells that no box covers become 0.
     """
     if len(boxes) == 1:
-        out.copy_(function(boxes))
+        cut(out.zero_(), boxes[0]).copy_(function(boxes))
         if after:
             after(1)
         return out
@@ -51,7 +51,7 @@ def blended(
             cut(total, box).add_(weights)
         if after:
             after(len(some))
-    return out.div_(total)
+    return out.div_(total.clamp_(min=torch.finfo(total.dtype).tiny))
 
 
 def blended_rows(

@@ -76,6 +76,8 @@ FLAGS = {
         "--fail-fast",
         "--report",
     },
+    ("preview",): (TALK | SAMPLING | PICTURE | PULL | {"--at", "--size", "--show"})
+    - {"--format", "--quality", "--sidecar", "--no-record"},
     ("plan",): TALK
     | NAMES
     | {"--skip-existing"}
@@ -98,6 +100,11 @@ FLAGS = {
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
     ("check",): TALK | {"--strict", "--max-megapixels"},
+    ("ui",): TALK
+    | {"--host", "--port", "--no-token", "--no-open", "--model", "--device", "--dtype", "--no-t5"}
+    | {"--low-memory", "--quantize", "--max-megapixels", "--caption", "--captioner"},
+    ("compare",): TALK
+    | {"-o", "--output", "--png", "--reduce-to", "--overwrite", "--max-megapixels"},
     ("caption",): TALK
     | {
         "--write-sidecars",

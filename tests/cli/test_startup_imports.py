@@ -9,6 +9,7 @@ import pytest
 from helpers.cli import command, environment, run_cli
 
 HEAVY = {"torch", "numpy", "PIL", "pyvips", "diffusers", "transformers", "rich", "tqdm", "piexif"}
+HEAVY |= {"nicegui", "fastapi", "starlette", "uvicorn"}
 LIGHT_RUNS = {
     "--help": ["--help"],
     "--version": ["--version"],
@@ -18,11 +19,14 @@ LIGHT_RUNS = {
     "models list": ["models", "list"],
     "models info": ["models", "info", "dit4sr-q"],
     "caption --help": ["caption", "--help"],
+    "preview --help": ["preview", "--help"],
     "batch --help": ["batch", "--help"],
     "plan --help": ["plan", "--help"],
     "watch --help": ["watch", "--help"],
+    "ui --help": ["ui", "--help"],
     "info --help": ["info", "--help"],
     "check --help": ["check", "--help"],
+    "compare --help": ["compare", "--help"],
     "doctor --help": ["doctor", "--help"],
     "bench --help": ["bench", "--help"],
     "eval --help": ["eval", "--help"],

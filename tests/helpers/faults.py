@@ -223,6 +223,11 @@ def no_ray() -> None:
     sys.modules["ray"] = None
 
 
+def no_nicegui() -> None:
+    """The page's toolkit is not installed."""
+    sys.modules["nicegui"] = None
+
+
 def list_imports() -> None:
     """At exit, say on stderr what has been imported."""
     import atexit

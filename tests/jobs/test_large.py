@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pyvips
 from helpers import images, tiny_published
+from PIL import Image as PillowImage
 
 from dit4sr_cli.core.errors import OutputError
 from dit4sr_cli.core.settings import ModelSettings, OutputSettings, UpscaleSettings
@@ -127,6 +128,22 @@ def test_orientations(orientation, tiled, tmp_path):
     source = _tiff(tmp_path / "a.tif", pixels, alpha=alpha, orientation=orientation, tile=tiled)
     kept, [whole] = strips.read(source, tmp_path), reader.read(source)
     assert (kept.pixels == whole.pixels).all() and (kept.alpha == whole.alpha).all()
+    assert replace(kept, pixels=None, alpha=None) == replace(whole, pixels=None, alpha=None)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_png_and_jpeg_by_strips(suffix, orientation, monkeypatch, tmp_path):
+    monkeypatch.setattr(strips, "_STRIP_BYTES", 10_000)
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    source = tmp_path / f"a{suffix}"
+    mode = "RGBA" if suffix == ".png" else "RGB"
+    images.scene(200, 86, mode).save(source, exif=exif, icc_profile=ADOBE_RGB, dpi=(300, 300))
+    kept, [whole] = strips.read(source, tmp_path), reader.read(source)
+    assert (kept.pixels == whole.pixels).all()
+    assert (kept.alpha is None) == (suffix == ".jpg")
+    assert kept.alpha is None or (kept.alpha == whole.alpha).all()
     assert replace(kept, pixels=None, alpha=None) == replace(whole, pixels=None, alpha=None)
 
 

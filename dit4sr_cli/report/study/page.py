@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from dit4sr_cli.evaluation.pairs import by_name, require
 from dit4sr_cli.report.policy import content_policy
 from dit4sr_cli.report.study.key import Item, Key, packed
 from dit4sr_cli.report.study.pictures import Shown, shown
+from dit4sr_cli.report.template import filled, joined
 
 CROP = 768
 """Longest side of what is shown of a result: at 100 % three of them nearly fill a screen."""
@@ -138,10 +138,7 @@ def shuffled(pictures: Sequence[Shown], methods: Mapping[str, Path], seed: int) 
 
 def as_html(pictures: Sequence[Shown], key: Key) -> str:
     """The page; of names it holds none that can be read."""
-    template, style, script = (
-        files(__package__).joinpath(f"study.{kind}").read_text("utf-8")
-        for kind in ("html", "css", "js")
-    )
+    style, script = joined("study/study.css"), joined("view.js", "study/study.js")
     parts = {
         "policy": content_policy(style, script),
         "style": style,
@@ -151,12 +148,7 @@ def as_html(pictures: Sequence[Shown], key: Key) -> str:
         "seed": str(key.seed),
         "data": json.dumps(_data(pictures, key), separators=(",", ":")),
     }
-    page, end = "", template
-    while end:  # one pass: what is put in is not looked through again
-        start, _, rest = end.partition("{{")
-        name, _, end = rest.partition("}}")
-        page += start + (parts[name] if name else "")
-    return page
+    return filled(joined("study/study.html"), parts)
 
 
 def _data(pictures: Sequence[Shown], key: Key) -> dict[str, Any]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dit4sr_cli.core.errors import InputError
 from dit4sr_cli.core.types import Box, Size
-from dit4sr_cli.imaging import reader, vips
+from dit4sr_cli.imaging import reader
 from dit4sr_cli.imaging.picture import Pixels
-
-_EFFORT = 2
-"""Of the WebP encoder: more takes several times as long for a few per cent."""
+from dit4sr_cli.report.embedded import lossless, opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +62,8 @@ def shown(name: str, lr: Path, results: Mapping[str, Path], crop: int | None) ->
     first, second = large.values()
     return Shown(
         name=name,
-        lr=_webp(small),
-        results={method: _webp(pixels) for method, pixels in large.items()},
+        lr=lossless(small),
+        results={method: lossless(pixels) for method, pixels in large.items()},
         size=Size(outer.width, outer.height),
         whole=whole,
         digest=_digest(name, small, large),
@@ -90,17 +86,7 @@ def boxes(lr: Size, whole: Size, crop: int | None) -> tuple[Box, Box]:
 def _read(path: Path) -> Pixels:
     """The first page in 8 bits, [H, W, 1 or 3] in sRGB, transparency laid on white."""
     picture = reader.read(path, name=str(path))[0]
-    pixels, alpha = _in_8_bits(picture.pixels), picture.alpha
-    if alpha is None:
-        return pixels
-    share = _in_8_bits(alpha)[..., None].astype(np.float32) / 255
-    return np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
-
-
-def _in_8_bits(pixels: Pixels) -> Pixels:
-    if pixels.dtype != np.uint16:
-        return pixels
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return opaque(picture.pixels, picture.alpha)
 
 
 def _common_size(large: Mapping[str, Pixels], paths: Mapping[str, Path]) -> Size:
@@ -136,10 +122,3 @@ def _digest(name: str, small: Pixels, large: Mapping[str, Pixels]) -> str:
         state.update(repr(part.shape).encode())
         state.update(part.tobytes())
     return state.hexdigest()
-
-
-def _webp(pixels: Pixels) -> str:
-    """Every pixel as it is, and nothing else: what a file says of itself names its model."""
-    image: Any = vips.from_array(pixels)
-    data: bytes = image.webpsave_buffer(lossless=True, effort=_EFFORT, keep="none")
-    return "data:image/webp;base64," + base64.b64encode(data).decode("ascii")

@@ -1,5 +1,3 @@
-const one = (selector) => document.querySelector(selector);
-const all = (selector) => [...document.querySelectorAll(selector)];
 const study = JSON.parse(one('#study').textContent), {items} = study;
 const QUESTIONS = ['realism', 'fidelity'], ANSWERS = {a: 'left', b: 'right', t: 'undecided'};
 
@@ -27,93 +25,24 @@ let state = found ?? fresh();
 const isFull = (vote) => QUESTIONS.every((question) => vote[question]);
 const answered = () => state.votes.filter(isFull).length;
 
-// Three pictures that move as one: x and y of the picture are in the middle of each view.
+// Three pictures that move as one; the first, the input, may have less room.
 const views = all('.view'), images = all('.view img'), panes = one('#panes');
-let shown = '', zoom = 1, x = 0, y = 0, fits = true, width = 1, height = 1;
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-function fit() {
-  // A picture that is smaller than its view grows by whole numbers, which keeps its pixels equal.
-  const scale = Math.min(...views.slice(1).map(
-    (view) => Math.min(view.clientWidth / width, view.clientHeight / height)));
-  return scale > 1 ? Math.floor(scale) : scale;
-}
-function draw() {
-  if (fits) [zoom, x, y] = [fit(), width / 2, height / 2];
-  const near = views[1], half = [near.clientWidth / zoom / 2, near.clientHeight / zoom / 2];
-  x = half[0] * 2 >= width ? width / 2 : clamp(x, half[0], width - half[0]);
-  y = half[1] * 2 >= height ? height / 2 : clamp(y, half[1], height - half[1]);
-  images.forEach((image, at) => {
-    const left = views[at].clientWidth / 2 - x * zoom, top = views[at].clientHeight / 2 - y * zoom;
-    image.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
-  });
-  panes.classList.toggle('sharp', zoom >= 1);
-  one('#size').textContent = `${shown}, at ${Math.round(100 * zoom)} %`;
-  for (const button of all('#zoom button')) {
-    const {zoom: wanted} = button.dataset;
-    button.setAttribute('aria-pressed', wanted === 'fit' ? fits : !fits && zoom === +wanted);
-  }
-}
-// Keeps what is under a point of a view where it is.
-function zoomTo(wanted, view = views[1], left = view.clientWidth / 2, top = view.clientHeight / 2) {
-  const next = clamp(wanted, Math.min(fit(), 1), 8);
-  const from = [left - view.clientWidth / 2, top - view.clientHeight / 2];
-  x += from[0] / zoom - from[0] / next;
-  y += from[1] / zoom - from[1] / next;
-  [zoom, fits] = [next, next <= fit() && next < 1];
-  draw();
-}
-function showAll() { fits = true; draw(); }
-const place = (event, view) => {
-  const box = view.getBoundingClientRect();
-  return [event.clientX - box.left - view.clientLeft, event.clientY - box.top - view.clientTop];
-};
-views.forEach((view) => {
-  const fingers = new Map();
-  const spread = () => {
-    const [one, two] = [...fingers.values()];
-    return Math.hypot(one[0] - two[0], one[1] - two[1]);
-  };
-  view.addEventListener('pointerdown', (event) => {
-    if (event.button) return;
-    view.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, place(event, view));
-    view.classList.add('moving');
-  });
-  view.addEventListener('pointermove', (event) => {
-    const before = fingers.get(event.pointerId), now = place(event, view);
-    if (!before) return;
-    const wide = fingers.size === 2 && spread();
-    fingers.set(event.pointerId, now);
-    x -= (now[0] - before[0]) / zoom / fingers.size;
-    y -= (now[1] - before[1]) / zoom / fingers.size;
-    if (wide) {
-      const [one, two] = [...fingers.values()];
-      zoomTo(zoom * spread() / wide, view, (one[0] + two[0]) / 2, (one[1] + two[1]) / 2);
-    } else {
-      draw();
+let shown = '';
+const trio = inStep({
+  surface: panes, near: () => views[1], layer: (view) => view.firstElementChild,
+  drawn({zoom, fits}) {
+    panes.classList.toggle('sharp', zoom >= 1);
+    one('#size').textContent = `${shown}, at ${Math.round(100 * zoom)} %`;
+    for (const button of all('#zoom button')) {
+      const {zoom: wanted} = button.dataset;
+      button.setAttribute('aria-pressed', wanted === 'fit' ? fits : !fits && zoom === +wanted);
     }
-  });
-  for (const kind of ['pointerup', 'pointercancel']) {
-    view.addEventListener(kind, (event) => {
-      fingers.delete(event.pointerId);
-      view.classList.toggle('moving', fingers.size > 0);
-    });
-  }
-  view.addEventListener('wheel', (event) => {
-    event.preventDefault();
-    zoomTo(zoom * 2 ** (-event.deltaY / 400), view, ...place(event, view));
-  }, {passive: false});
-  view.addEventListener('dblclick', (event) => {
-    if (fits && zoom < 1) zoomTo(1, view, ...place(event, view));
-    else if (fits) zoomTo(zoom * 2, view, ...place(event, view));
-    else showAll();
-  });
+  },
 });
 one('#zoom').addEventListener('click', ({target: {dataset}}) => {
-  if (dataset.zoom === 'fit') showAll();
-  else if (dataset.zoom) zoomTo(+dataset.zoom);
+  if (dataset.zoom === 'fit') trio.showAll();
+  else if (dataset.zoom) trio.zoomTo(+dataset.zoom);
 });
-addEventListener('resize', () => { if (items[state.at]) draw(); });
 
 // Where one is: before the first picture, at one, or after the last.
 const form = one('#questions'), ahead = new Image();
@@ -136,7 +65,7 @@ function showStart() {
     : 'This browser keeps nothing for such a page: do not reload it before you have saved your votes.';
 }
 function showPicture(item, at) {
-  [width, height] = item.size;
+  const [width, height] = item.size;
   images.forEach((image, number) => {
     [image.src, image.width, image.height] = [item[['lr', 'left', 'right'][number]], width, height];
   });
@@ -148,7 +77,7 @@ function showPicture(item, at) {
   ahead.src = items[at + 1]?.left ?? '';
   ask(0);
   mark();
-  showAll();
+  trio.showSize(width, height);
 }
 function ask(number) {
   asked = number;
@@ -187,8 +116,9 @@ one('#who').addEventListener('submit', (event) => {
 
 const KEYS = {
   Enter: forward, Backspace: back,
-  '+': () => zoomTo(zoom * 2), '=': () => zoomTo(zoom * 2), '-': () => zoomTo(zoom / 2),
-  0: showAll, 1: () => zoomTo(1), 2: () => zoomTo(2), 4: () => zoomTo(4),
+  '+': () => trio.zoomTo(trio.at.zoom * 2), '=': () => trio.zoomTo(trio.at.zoom * 2),
+  '-': () => trio.zoomTo(trio.at.zoom / 2),
+  0: trio.showAll, 1: () => trio.zoomTo(1), 2: () => trio.zoomTo(2), 4: () => trio.zoomTo(4),
 };
 document.addEventListener('keydown', (event) => {
   if (!items[state.at] || event.ctrlKey || event.metaKey || event.altKey) return;

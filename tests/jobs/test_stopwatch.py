@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dit4sr_cli.bench import lap
-from dit4sr_cli.bench.lap import Phase, Stopwatch
 from dit4sr_cli.core.events import Advanced, PhaseStarted, Warned
+from dit4sr_cli.jobs import stopwatch
+from dit4sr_cli.jobs.stopwatch import Phase, Stopwatch
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """Goes on by a second whenever it is asked."""
     seconds = iter(range(100))
-    monkeypatch.setattr(lap.time, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: float(next(seconds)))
 
 
 def _run(watch):
