@@ -73,7 +73,7 @@ def _folders(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _run(facts: dict[str, Any]) -> Iterator[str]:
-    from dit4sr_cli.cli.plan import as_time
+    from dit4sr_cli.core.words import as_time
 
     if "problem" in facts:
         yield f"problem: {facts['problem']}"
