@@ -1,1 +1,12 @@
-complete --command dit4sr --no-files --arguments "(env _DIT4SR_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) dit4sr)" --condition "env _DIT4SR_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) dit4sr"
+# Completion of dit4sr for fish. Where nothing is offered, fish completes files.
+function __dit4sr_complete
+    set -l before (commandline -opc)
+    set -l word (commandline -ct)
+    set -l found (command $before[1] complete -- $before[2..-1] "$word" 2>/dev/null)
+    if set -q found[1]
+        printf '%s\n' $found
+    else
+        __fish_complete_path "$word"
+    end
+end
+complete -c dit4sr -f -a '(__dit4sr_complete)'

@@ -13,9 +13,11 @@ from dit4sr_cli.cli import (
     caption,
     check,
     compare,
+    complete,
     data,
     doctor,
     evaluate,
+    help,
     info,
     inspect,
     models,
@@ -35,6 +37,7 @@ from dit4sr_cli.cli import (
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,  # its scripts miss zsh's first TAB and wrap help: ours are in complete.py
     context_settings={"max_content_width": 100},
 )
 app.command()(upscale.upscale)
@@ -57,6 +60,9 @@ app.add_typer(inspect.app, name="inspect")
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.command()(help.help)
+app.command()(complete.completion)
+app.command("complete", hidden=True)(complete.complete)
 
 
 def _print_version(wanted: bool) -> None:

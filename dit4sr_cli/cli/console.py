@@ -100,9 +100,14 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def wants_colour() -> bool:
+    """Whether a terminal has colours, and nobody has said no."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _painted(text: str, colour: str) -> str:
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if is_plain or not streams.is_stderr_terminal() else f"\x1b[{colour}m{text}\x1b[0m"
+    is_plain = not (wants_colour() and streams.is_stderr_terminal())
+    return text if is_plain else f"\x1b[{colour}m{text}\x1b[0m"
 
 
 def _encoding() -> str:

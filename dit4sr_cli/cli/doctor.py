@@ -3,102 +3,95 @@
 from __future__ import annotations
 
 import os
-import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from dit4sr_cli import __version__
 from dit4sr_cli.cli import options
-from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.console import console, one_line
+from dit4sr_cli.core.words import as_size
 
-_LIBRARIES = ("torch", "diffusers", "transformers", "pyvips", "pyvips-binary", "pillow", "numpy")
-_GIB = 1 << 30
+_DATA = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+_CONFIG = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+_COMPLETIONS = {
+    "bash": (_DATA / "bash-completion/completions/dit4sr", Path.home() / ".dit4sr.bash"),
+    "zsh": (Path.home() / ".zfunc/_dit4sr",),
+    "fish": (_CONFIG / "fish/completions/dit4sr.fish",),
+}
+"""Where completions/README.md puts them."""
+_SYSTEM_WIDE = {
+    "bash": "share/bash-completion/completions/dit4sr",
+    "zsh": "share/zsh/site-functions/_dit4sr",
+    "fish": "share/fish/vendor_completions.d/dit4sr.fish",
+}
 
 
 def doctor(
     quiet: options.Quiet = False, verbose: options.Verbose = False, json: options.Json = False
 ) -> None:
-    """Show versions, device, memory and the model."""
+    """Show versions, device, memory, folders, the model, and what a run would take."""
+    from dit4sr_cli.jobs.machine import examine
+
     console.open(quiet=quiet, verbose=verbose, as_json=json)
-    record = {
-        "versions": _versions(),
-        "device": _device(),
-        "memory": _memory(),
-        "folders": _folders(),
-        "model": _model(),
-    }
-    console.result(_as_text(record), {"command": "doctor", **record})
+    record = {**examine(), "completion": _completion()}
+    console.result("\n".join(_lines(record)), {"command": "doctor", **record})
 
 
-def _versions() -> dict[str, str]:
-    import importlib.metadata
-
-    found = {"dit4sr": __version__, "python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return {**found, "system": platform.platform()}
-
-
-def _device() -> dict[str, Any]:
-    try:
-        import torch
-    except (ImportError, OSError) as error:  # what a doctor is called for
-        return {"kind": "none", "problem": f"torch cannot be imported: {error}"}
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
-        return {
-            "kind": "cuda",
-            "name": torch.cuda.get_device_name(),
-            "memory_gib": _gib(total),
-            "free_gib": _gib(free),
-        }
-    kind = "mps" if torch.backends.mps.is_available() else "cpu"
-    return {"kind": kind, "name": platform.processor() or platform.machine(), "cores": _cores()}
+def _completion() -> dict[str, str | None]:
+    """Of the shells that are here: where the script is, or None."""
+    found: dict[str, str | None] = {}
+    for shell, places in _COMPLETIONS.items():
+        if shutil.which(shell):
+            shared = (Path(root) / _SYSTEM_WIDE[shell] for root in ("/usr", "/usr/local"))
+            there = (str(path) for path in (*places, *shared) if path.exists())
+            found[shell] = next(there, None)
+    return found
 
 
-def _memory() -> dict[str, Any]:
-    try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        total, free = (os.sysconf(f"SC_{name}PHYS_PAGES") * page for name in ("", "AV"))
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS not both names
-        return {}
-    return {"memory_gib": _gib(total), "free_gib": _gib(free)}
+def _lines(record: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Of a narrow terminal, too: name and value, indented under what they are about."""
+    for group, facts in record.items():
+        shown = {"run": _run, "extras": _extras, "folders": _folders}.get(group, _plain)
+        yield f"{group}:"
+        yield from (f"  {one_line(line)}" for line in shown(facts))
 
 
-def _folders() -> dict[str, str]:
-    from dit4sr_cli.core import paths
-
-    return {"models": str(paths.models_dir()), "config": str(paths.config_dir())}
-
-
-def _model() -> dict[str, Any]:
-    from dit4sr_cli.core.errors import ModelError
-    from dit4sr_cli.weights.resolve import installed, resolve
-
-    auto = resolve()
-    record = {"auto": auto.name, "folder": str(auto.folder), "base": str(auto.base)}
-    try:
-        return {**record, "installed": [model.name for model in installed()]}
-    except ModelError as error:  # a broken models.toml
-        return {**record, "problem": error.message}
+def _plain(facts: dict[str, Any]) -> Iterator[str]:
+    for name, value in facts.items():
+        text = ", ".join(value) if isinstance(value, list) else "none" if value is None else value
+        yield f"{name} {text}"
+    if not facts:
+        yield "nothing"
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _folders(facts: dict[str, Any]) -> Iterator[str]:
+    for name, folder in facts.items():
+        yield f"{name} {folder['path']} ({as_size(folder['bytes'])})"
+        if "problem" in folder:
+            yield f"  problem: {folder['problem']}"
 
 
-def _gib(num_bytes: int) -> float:
-    return round(num_bytes / _GIB, 1)
+def _run(facts: dict[str, Any]) -> Iterator[str]:
+    from dit4sr_cli.core.words import as_time
+
+    if "problem" in facts:
+        yield f"problem: {facts['problem']}"
+        return
+    yield f"model {facts['model']}, {facts['device']}, {facts['dtype']}"
+    yield f"steps {facts['steps']}, guidance {facts['guidance']:g}"
+    yield f"tile {facts['tile']}, overlap {facts['overlap']}"
+    sizes = "{}x{} -> {}x{}".format(*facts["photo"], *facts["result"])
+    yield f"1 megapixel {sizes}, {facts['tiles']} tiles"
+    taken = f"{as_time(facts['seconds'])} ({facts['seconds_are']})"
+    yield f"takes about {taken}, {as_size(facts['memory_bytes'])} of memory"
 
 
-def _as_text(record: dict[str, dict[str, Any]]) -> str:
-    lines = []
-    for group, entries in record.items():
-        for name, value in entries.items():
-            shown = ", ".join(value) if isinstance(value, list) else value
-            lines.append(f"{group:<9} {name:<14} {shown}")
-    return "\n".join(lines)
+def _extras(facts: dict[str, Any]) -> Iterator[str]:
+    for name, extra in facts.items():
+        if name == "problem":
+            yield f"problem: {extra}"
+        elif extra["installed"]:
+            yield f"{name} installed"
+        else:
+            yield f"{name} lacks {', '.join(extra['missing'])}: pip install 'dit4sr[{name}]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from dit4sr_cli.core.errors import (
     OutputError,
     UsageError,
 )
+from dit4sr_cli.core.words import did_you_mean
 
 _SIGHUP = 1  # the module `signal` of Windows does not have it
 _STOP_WORDS: dict[int, str] = {
@@ -125,12 +127,22 @@ def _report_json(error: Dit4srError) -> None:
 
 
 def _usage_error(error: BaseException) -> UsageError:
+    """Typer's message as one line, and what was meant: its own guess is one of several words."""
     message = str(error.format_message()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    message = " ".join(message.split())  # choices come a line each
+    meant = ""
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
         message = "Missing command."
+    elif near := getattr(error, "possibilities", None):
+        name = error.option_name  # type: ignore[attr-defined]
+        message, meant = f"No such option: {name}", did_you_mean(name, near)
+    elif guess := re.fullmatch(r"(No such command .*)\. Did you mean '([^']*)'.*", message):
+        message, meant = guess[1], f"did you mean {guess[2]}?"
+    elif choice := re.search(r"'([^']*)' is not one of (.+?)\.?$", message):
+        meant = did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "dit4sr"
-    return UsageError(message.rstrip("."), hint=f"see {path} --help")
+    return UsageError(message.rstrip("."), hint=meant or f"see {path} --help")
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

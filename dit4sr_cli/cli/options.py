@@ -33,13 +33,13 @@ _AS_MODEL = "default: the model's"
 def complete_model(incomplete: str) -> list[str]:
     """Names that --model takes, for shell completion."""
     from dit4sr_cli.core.errors import ModelError
-    from dit4sr_cli.weights.resolve import AUTO, NANO, installed
+    from dit4sr_cli.weights.resolve import AUTO, NANO, names
 
     try:
-        names = [AUTO, *(model.name for model in installed())]
+        known = [AUTO, *names()]
     except ModelError:  # a broken models.toml: nothing for the middle of a word
-        names = [AUTO, NANO]
-    return [name for name in names if name.startswith(incomplete)]
+        known = [AUTO, NANO]
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def complete_captioner(incomplete: str) -> list[str]:
@@ -47,6 +47,13 @@ def complete_captioner(incomplete: str) -> list[str]:
     from dit4sr_cli.weights.catalog import captioners
 
     return [name for name in ("auto", *captioners()) if name.startswith(incomplete)]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Formats that can be written, for shell completion."""
+    from dit4sr_cli.imaging.formats import WRITABLE
+
+    return [name for name in WRITABLE if name.startswith(incomplete)]
 
 
 def complete_listed(incomplete: str) -> list[str]:
@@ -64,6 +71,7 @@ Format = Annotated[
     typer.Option(
         metavar="NAME",
         help="Write png, jpeg, tiff, webp or avif. [default: by the output's name]",
+        autocompletion=complete_format,
     ),
 ]
 Quality = Annotated[

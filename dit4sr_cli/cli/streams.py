@@ -108,6 +108,11 @@ def is_stderr_terminal() -> bool:
     return _is_open(2) and os.isatty(2)
 
 
+def is_stdout_terminal() -> bool:
+    """Whether results are."""
+    return (_stdout or sys.stdout).isatty()
+
+
 def is_stream(source: str) -> bool:
     """Whether a picture comes from `-`, a named pipe or a device such as /dev/fd/63."""
     if source == "-":

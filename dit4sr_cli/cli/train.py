@@ -11,8 +11,9 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console
-from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.errors import InputError, UsageError
 from dit4sr_cli.core.types import DeviceChoice
+from dit4sr_cli.core.words import did_you_mean
 
 if TYPE_CHECKING:
     from dit4sr_cli.training.config import TrainConfig
@@ -28,10 +29,17 @@ class StudyChoice(str, Enum):
     ABLATIONS = "ablations"
 
 
+def complete_recipe(incomplete: str) -> list[str]:
+    """Recipes that ship with the package, for shell completion."""
+    return [name for name in _shipped() if name.startswith(incomplete)]
+
+
 Recipe = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONFIG", help="A recipe in TOML; or paper, nano, nano-finish, ablations."
+        metavar="CONFIG",
+        help="A recipe in TOML; or paper, nano, nano-finish, ablations.",
+        autocompletion=complete_recipe,
     ),
 ]
 Data = Annotated[
@@ -151,17 +159,24 @@ def _train_study(
 
 
 def _recipe_path(recipe: str) -> Path:
+    shipped = _shipped()
+    path = shipped.get(recipe, Path(recipe))
+    if not path.exists() and (meant := did_you_mean(recipe, shipped)):
+        raise InputError(f"{recipe}: no such recipe", hint=meant)
+    return path
+
+
+def _shipped() -> dict[str, Path]:
     from dit4sr_cli import training
     from dit4sr_cli.weights.resolve import NANO, embedded_dir
 
     nano, recipes = embedded_dir() / NANO, Path(training.__file__).parent / "recipes"
-    shipped = {
+    return {
+        "paper": recipes / "paper.toml",
         NANO: nano / "train.toml",
         f"{NANO}-finish": nano / "finish.toml",
-        "paper": recipes / "paper.toml",
         "ablations": recipes / "ablations.toml",
     }
-    return shipped.get(recipe, Path(recipe))
 
 
 class _Follower:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ from dit4sr_cli.core.settings import (
     UpscaleSettings,
 )
 from dit4sr_cli.core.types import Precision
+from dit4sr_cli.core.words import did_you_mean
 from dit4sr_cli.imaging import formats
 
 if TYPE_CHECKING:
     from dit4sr_cli.imaging.picture import Picture
 
 STDOUT = Path("-")
+_MOST_NAMES = 2000  # of a folder, to look for the one that was meant
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
 
@@ -50,11 +53,20 @@ def check_source(source: Path | bytes) -> None:
     try:
         mode = source.stat().st_mode
     except FileNotFoundError:
-        raise InputError(f"{source}: no such file") from None
+        raise InputError(f"{source}: no such file", hint=_near(source)) from None
     except OSError as error:
         raise InputError(f"{source}: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise InputError(f"{source}: is a folder, not a picture")
+
+
+def _near(source: Path) -> str:
+    """A file beside it whose name was meant."""
+    try:
+        names = [path.name for path in islice(source.parent.iterdir(), _MOST_NAMES)]
+    except OSError:
+        return ""
+    return did_you_mean(source.name, names)
 
 
 def choose_model(model: ModelSettings, upscale: UpscaleSettings) -> ModelSettings:

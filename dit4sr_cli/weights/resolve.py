@@ -88,8 +88,8 @@ def installed() -> list[Resolved]:
     Raises:
         ModelError: models.toml is broken.
     """
-    names = [name for name in _names() if name != NANO]
-    return [_nano(), *(found for name in names if (found := _or_none(resolve, name)) is not None)]
+    others = (name for name in names() if name != NANO)
+    return [_nano(), *(found for name in others if (found := _or_none(resolve, name)) is not None)]
 
 
 def resolve_captioner(name: str = AUTO) -> Captioner | None:
@@ -217,8 +217,12 @@ def _holds_model(folder: Path) -> bool:
     return holds(Kind.TRANSFORMER, folder)
 
 
-def _names() -> list[str]:
-    """Every name that is known, whether or not it can be loaded."""
+def names() -> list[str]:
+    """Every name that is known, whether or not it can be loaded; the embedded one first.
+
+    Raises:
+        ModelError: models.toml is broken.
+    """
     folder = models_dir()
     there = sorted(folder.iterdir()) if folder.is_dir() else []
     by_hand = [path.name for path in there if path.name not in PARTS and _holds_model(path)]
@@ -238,6 +242,6 @@ def _explain(model: str, folder: Path) -> str:
 
 
 def _hint(model: str) -> str:
-    names = _names()
-    meant = did_you_mean(model, names)
-    return meant or f"give the folder of a model, or one of: {', '.join([AUTO, *names])}"
+    known = names()
+    meant = did_you_mean(model, [*known, *PARTS])
+    return meant or f"give the folder of a model, or one of: {', '.join([AUTO, *known])}"

@@ -56,7 +56,10 @@ PICTURE = {
 PULL = {"--pull", "--accept-licence"}
 NAMES = {"--output-template", "--include", "--exclude"}
 FLAGS = {
-    (): {"--version", "--install-completion", "--show-completion", "--help"},
+    (): {"--version", "--help"},
+    ("help",): {"--help"},
+    ("completion",): {"--help"},
+    ("complete",): {"--help"},
     ("upscale",): TALK | SAMPLING | PICTURE | PULL | {"--map", "--seeds"},
     ("batch",): TALK
     | SAMPLING

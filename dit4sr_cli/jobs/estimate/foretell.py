@@ -14,10 +14,12 @@ from dit4sr_cli.core.settings import (
     OutputSettings,
     UpscaleSettings,
 )
+from dit4sr_cli.core.types import Size
 from dit4sr_cli.jobs.estimate import problems
-from dit4sr_cli.jobs.estimate.needs import needs_of
-from dit4sr_cli.jobs.estimate.records import Estimate, FileEstimate
+from dit4sr_cli.jobs.estimate.needs import BASE_MEMORY, BYTES_A_PIXEL, cells_of, needs_of
+from dit4sr_cli.jobs.estimate.records import Estimate, Expected, FileEstimate
 from dit4sr_cli.jobs.estimate.speeds import speed_of
+from dit4sr_cli.jobs.sampling import output_size
 
 if TYPE_CHECKING:
     from dit4sr_cli.weights.spec import ModelSpec
@@ -70,6 +72,20 @@ def estimate(
         free=problems.free_at(targets.values()),
     )
     return replace(whole, problems=(*found, *problems.shortages(whole)))
+
+
+def expect(size: Size, spec: ModelSpec, upscale: UpscaleSettings, model: ModelSettings) -> Expected:
+    """What an 8-bit colour picture of a size would take; there need not be one."""
+    factor, result = output_size(size, upscale)
+    num_tiles, cells = cells_of(size, factor, upscale, spec)
+    speed, is_measured = speed_of(spec, model)
+    return Expected(
+        output_size=(result.width, result.height),
+        tiles=num_tiles,
+        seconds=cells * speed,
+        memory=round(BASE_MEMORY + BYTES_A_PIXEL * result.pixels),
+        is_measured=is_measured,
+    )
 
 
 def _spec(model: ModelSettings) -> tuple[ModelSpec, tuple[str, ...]]:

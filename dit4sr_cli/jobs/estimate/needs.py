@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dit4sr_cli.core.settings import OutputSettings, UpscaleSettings
+from dit4sr_cli.core.types import Size
 from dit4sr_cli.imaging import formats
 from dit4sr_cli.imaging.header import Header, read_header
 from dit4sr_cli.jobs.estimate.records import FileEstimate
@@ -25,6 +26,15 @@ STRIPS_FROM = 60_000_000
 BYTES_ON_DISK = {"png": 1.7, "tiff": 1.9, "jpeg": 0.55, "webp": 0.4, "avif": 0.3}
 """For a pixel of an 8-bit colour photograph at the default quality; a guess, grain costs more."""
 _SIXTEEN_BIT_FACTOR, _GREY_FACTOR = 2.6, 0.4
+
+
+def cells_of(
+    size: Size, factor: float, upscale: UpscaleSettings, spec: ModelSpec
+) -> tuple[int, int]:
+    """Tiles of a picture, and the cells that go through the transformer in all its steps."""
+    boxes = tiles_of(size, factor, upscale, spec)
+    passes = passes_of(upscale, spec)
+    return len(boxes), round(passes * sum(box.width * box.height for box in boxes))
 
 
 def needs_of(
@@ -56,18 +66,16 @@ def needs_of(
     format = formats.format_of(target, output.format, "png")
     formats.check_size(format, size.width, size.height)
     pages = header.pages if formats.can_hold_pages(format) else 1
-    boxes = tiles_of(header.size, factor, upscale, spec)
-    passes = passes_of(upscale, spec)
-    cells = round(pages * passes * sum(box.width * box.height for box in boxes))
+    num_tiles, cells = cells_of(header.size, factor, upscale, spec)
     return FileEstimate(
         source=source,
         target=target,
         pages=header.pages,
         input_size=(header.size.width, header.size.height),
         output_size=(size.width, size.height),
-        tiles=pages * len(boxes),
-        cells=cells,
-        seconds=cells * speed,
+        tiles=pages * num_tiles,
+        cells=pages * cells,
+        seconds=pages * cells * speed,
         memory=_memory(size.pixels, format, pages, header),
         disk=_disk(size.pixels * pages, format, header),
     )

@@ -50,6 +50,17 @@ class FileEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What any picture of a size takes; `memory` in bytes, `is_measured`: the seconds are."""
+
+    output_size: tuple[int, int]
+    tiles: int
+    seconds: float
+    memory: int
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """All pictures, and what is wrong with the run as a whole; `is_measured`: its seconds are."""
 
