@@ -105,9 +105,6 @@ FLAGS = {
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
     ("check",): TALK | {"--strict", "--max-megapixels"},
-    ("ui",): TALK
-    | {"--host", "--port", "--no-token", "--no-open", "--model", "--device", "--dtype", "--no-t5"}
-    | {"--low-memory", "--quantize", "--max-megapixels", "--caption", "--captioner"},
     ("compare",): TALK
     | {"-o", "--output", "--png", "--reduce-to", "--overwrite", "--max-megapixels"},
     ("caption",): TALK
