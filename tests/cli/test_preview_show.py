@@ -38,7 +38,7 @@ def preview(tmp_path, photo):
         ({"TERM_PROGRAM": "iTerm.app"}, iterm_png),
         ({"TERM_PROGRAM": "WezTerm"}, iterm_png),
     ],
-    ids=lambda value: str(value),
+    ids=["kitty", "ghostty", "iterm", "wezterm"],
 )
 def test_terminals_that_say_who_they_are_get_the_very_file(preview, env, read):
     stdout, shown, sheet = preview("--show", "--json", env=env)
