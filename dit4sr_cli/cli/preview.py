@@ -85,11 +85,19 @@ def _spelled_out(args: list[str]) -> list[str]:
             done += [f"--show={Show.AUTO.value}"]
             is_in_grid = False
             continue
-        is_setting = bool(_SETTING.match(arg)) and not Path(arg).exists()
+        is_setting = bool(_SETTING.match(arg)) and not _is_there(arg)
         follows = is_setting and is_in_grid and args[at - 1] != "--grid"
         done += ["--grid", arg] if follows else [arg]
         is_in_grid = arg == "--grid" or arg.startswith("--grid=") or (is_in_grid and is_setting)
     return done
+
+
+def _is_there(name: str) -> bool:
+    """Whether it is a file; a prompt may be longer than any file's name."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def preview(

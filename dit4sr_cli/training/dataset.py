@@ -35,7 +35,7 @@ def load_photographs(folder: Path) -> list[np.ndarray]:
     if not photographs:
         raise InputError(
             f"{folder}: no photograph of {_CROP} pixels or more in it",
-            hint="`dit4sr train photos FOLDER` fetches those the embedded model was made of",
+            hint="`dit4sr data photos FOLDER` fetches those the embedded model was made of",
         )
     return photographs
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dit4sr_cli.core.types import Box, Size
-
 if TYPE_CHECKING:
     from dit4sr_cli.imaging.picture import Pixels
 
@@ -39,19 +37,6 @@ def as_jpeg(pixels: Pixels) -> bytes:
     from dit4sr_cli.imaging import vips
 
     return _jpeg(vips.with_depth(vips.from_array(pixels), 8), _PART_QUALITY)
-
-
-def box_around(spot: tuple[float, float], size: Size, picture: Size) -> Box:
-    """A box of that size around a spot, moved as far as it has to be to lie in the picture."""
-    width, height = min(size.width, picture.width), min(size.height, picture.height)
-    left = round(spot[0] * picture.width - width / 2)
-    top = round(spot[1] * picture.height - height / 2)
-    return Box(
-        min(max(0, left), picture.width - width),
-        min(max(0, top), picture.height - height),
-        width,
-        height,
-    )
 
 
 def _opened(path: Path) -> Any:

@@ -61,12 +61,43 @@ def add_routes(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/photos/{key}/result/{run}")
     def result(key: str, run: int) -> Response:
-        photo = studio.desk.get(key)
-        path = None if photo is None or photo.run != run else photo.result
-        if path is None or not path.is_file():
+        photo = _made(studio, key, run)
+        if photo is None or photo.result is None or photo.outcome is None:
             return _nothing()
-        kind = photo.outcome.format if photo and photo.outcome else ""
-        return FileResponse(path, media_type=f"image/{kind}", filename=path.name, headers=_PRIVATE)
+        path, kind = photo.result, f"image/{photo.outcome.format}"
+        return FileResponse(path, media_type=kind, filename=path.name, headers=_PRIVATE)
+
+    @app.get("/photos/{key}/compare/{run}")
+    def compare(key: str, run: int) -> Response:
+        photo = _made(studio, key, run)
+        if photo is None:
+            return _nothing()
+        try:
+            return FileResponse(_compared(photo, studio), media_type="text/html", headers=_PRIVATE)
+        except (Dit4srError, OSError) as error:
+            text = photo.plainly(str(error))
+            return Response(text, HTTPStatus.UNPROCESSABLE_ENTITY, media_type="text/plain")
+
+
+def _made(studio: Studio, key: str, run: int) -> Photo | None:
+    """The photograph, if that run's result is there."""
+    photo = studio.desk.get(key)
+    if photo is None or photo.run != run or photo.result is None or not photo.result.is_file():
+        return None
+    return photo
+
+
+def _compared(photo: Photo, studio: Studio) -> Path:
+    """The page that `dit4sr compare` writes, made when it is first looked at."""
+    from dit4sr_cli.report.compare import page
+
+    assert photo.result is not None
+    target = photo.result.with_name("compare.html")
+    if not target.exists():
+        limit = studio.fixed.max_megapixels
+        named = {photo.result.name: photo.result}
+        page.make(photo.source, named, target, overwrite=True, max_megapixels=limit)
+    return target
 
 
 async def _received(request: Request, studio: Studio) -> Photo:

@@ -65,7 +65,12 @@ def serve(
 
     Raises:
         UsageError: the toolkit is not installed, or the address is not to be had.
+        ModelError: a model or captioner that was named is not there.
     """
+    from dit4sr_cli.weights.resolve import resolve, resolve_captioner
+
+    resolve(fixed.model.model)
+    resolve_captioner(fixed.caption.captioner)
     folder = Path(tempfile.mkdtemp(prefix="dit4sr-ui-"))  # only its owner may look into it
     studio = None
     try:

@@ -1,4 +1,4 @@
-"""A part of a photograph with the chosen settings, in moments: what the whole would look like."""
+"""A part of a photograph with the chosen settings, in moments, as the whole run would make it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from dit4sr_cli.core import events
-from dit4sr_cli.core.types import Size
+from dit4sr_cli.core.types import Box, Size
+from dit4sr_cli.core.words import as_time
 from dit4sr_cli.jobs.plan import Request
 from dit4sr_cli.ui import pictures
 from dit4sr_cli.ui.desk import Photo, Trial
@@ -22,50 +23,40 @@ PART = Size(128, 128)
 def try_part(
     photo: Photo, request: Request, words: str, load: Loader, observe: events.Observer
 ) -> Trial:
-    """Enlarge the part around the photograph's spot as the whole would be.
+    """Enlarge the part around the photograph's spot, and keep both for the browser.
 
     Raises:
-        Dit4srError: as the whole would.
+        Dit4srError: as the whole run would.
     """
-    before, after = _enlarged(photo, request, load, observe)
+    from dit4sr_cli.jobs import preview
+
     name = secrets.token_hex(4)
+    sheet = photo.folder / f"trial-{name}.png"
+    try:
+        made = preview.run(
+            preview.Request(
+                source=request.source,
+                points=(photo.spot,),
+                size=PART,
+                upscale=request.upscale,
+                model=request.model,
+                caption=request.caption,
+                target=sheet,
+                max_megapixels=request.output.max_megapixels,
+            ),
+            load=load,
+            observe=observe,
+        )
+    finally:
+        sheet.unlink(missing_ok=True)
+    [cell], [plain] = made.cells, made.inputs
     paths = [photo.folder / f"trial-{name}-{which}.jpg" for which in ("before", "after")]
-    for path, pixels in zip(paths, (before, after), strict=True):
+    for path, pixels in zip(paths, (_cut(made.sheet, plain), cell.pixels), strict=True):
         path.write_bytes(pictures.as_jpeg(pixels))
-    size = Size(after.shape[1], after.shape[0])
+    size = Size(cell.pixels.shape[1], cell.pixels.shape[0])
+    words += f"; the whole takes about {as_time(cell.whole_seconds)}"
     return Trial(before=paths[0], after=paths[1], size=size, words=words)
 
 
-def _enlarged(
-    photo: Photo, request: Request, load: Loader, observe: events.Observer
-) -> tuple[Pixels, Pixels]:
-    """The part as it is, and enlarged."""
-    from dit4sr_cli.captions.source import NO_CAPTION, Caption
-    from dit4sr_cli.imaging import reader
-
-    observe(events.PhaseStarted("reading"))
-    page = reader.read(
-        request.source, name=request.name, max_megapixels=request.output.max_megapixels
-    )[0]
-    box = pictures.box_around(photo.spot, PART, photo.size)
-    pixels = page.pixels[box.y : box.y + box.height, box.x : box.x + box.width]
-    observe(events.PhaseStarted("loading the model"))
-    upscaler = load(request.model, observe)
-    prompt = request.upscale.prompt
-    caption = NO_CAPTION if prompt is None else Caption(prompt, "option")
-    if prompt is None and photo.said is not None:
-        caption = photo.said
-    upscaler.learn(
-        [caption.text],
-        suffix=request.caption.suffix,
-        negative_prompt=request.upscale.negative_prompt,
-        guidance=request.upscale.guidance,
-    )
-    [result] = upscaler.upscale_many(
-        [pixels],
-        request.upscale,
-        captions=[caption],
-        suffix=request.caption.suffix,
-        observe=observe,
-    )
-    return pixels, result.pixels
+def _cut(sheet: Pixels, box: Box) -> Pixels:
+    return sheet[box.y : box.y + box.height, box.x : box.x + box.width]

@@ -88,6 +88,11 @@ FLAGS = {
         *SHORTCUTS,
         "--quantize",
     },
+    ("ui",): TALK
+    | {
+        *("--host", "--port", "--no-token", "--no-open", "--model", "--caption", "--captioner"),
+        *("--device", "--dtype", "--no-t5", "--low-memory", "--quantize", "--max-megapixels"),
+    },
     ("watch",): TALK | SAMPLING | PICTURE | NAMES | {"--settle", "--once"},
     ("study", "page"): TALK | {"--lr", "-o", "--output", "--crop", "-s", "--seed", "--overwrite"},
     ("study", "tally"): TALK | {"--page"},
@@ -100,9 +105,6 @@ FLAGS = {
     ("verify",): TALK | {"--source"},
     ("rerun",): TALK | {"--source", "-o", "--output", "--model", "--force", "--overwrite"},
     ("check",): TALK | {"--strict", "--max-megapixels"},
-    ("ui",): TALK
-    | {"--host", "--port", "--no-token", "--no-open", "--model", "--device", "--dtype", "--no-t5"}
-    | {"--low-memory", "--quantize", "--max-megapixels", "--caption", "--captioner"},
     ("compare",): TALK
     | {"-o", "--output", "--png", "--reduce-to", "--overwrite", "--max-megapixels"},
     ("caption",): TALK

@@ -6,7 +6,7 @@ from helpers.images import scene
 from PIL import Image, ImageFilter
 
 from dit4sr_cli.core.types import Box
-from dit4sr_cli.evaluation.metrics import sharpness
+from dit4sr_cli.evaluation.pixels import sharpness
 from dit4sr_cli.imaging.resize import bicubic
 from dit4sr_cli.pipeline import consistency
 from dit4sr_cli.pipeline.consistency import bicubic_matrix, project

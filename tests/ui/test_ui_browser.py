@@ -137,12 +137,12 @@ def test_from_photograph_to_download(visit, tmp_path):
     assert Path(waiting.value.path()).read_bytes() == written.read_bytes()
 
     wipe = tab.get_by_role("slider", name=re.compile("shown as it was before"))
-    before, after = tab.locator(".stage-card > .wipe img").all()
+    before, after = tab.locator(".result .wipe img").all()
     for image in (before, after):
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     assert before.bounding_box() == after.bounding_box()
     at = "stage => stage.style.getPropertyValue('--at')"
-    stage = tab.locator(".stage-card > .wipe .stage")
+    stage = tab.locator(".result .wipe .stage")
     assert stage.evaluate(at) == "50%"
     wipe.press("End")
     assert stage.evaluate(at) == "100%"
@@ -150,6 +150,10 @@ def test_from_photograph_to_download(visit, tmp_path):
     tab.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     assert 15 < float(wipe.input_value()) < 35
     assert "faithful" in tab.locator(".how").inner_text()
+    with tab.context.expect_page() as waiting:
+        tab.get_by_role("link", name="Compare in detail").click()
+    waiting.value.wait_for_load_state()
+    expect(waiting.value.get_by_role("heading", level=1)).to_contain_text(photo.name)
 
     tab.get_by_label("Scale").fill("99")
     tab.wait_for_timeout(700)
@@ -243,7 +247,8 @@ def test_a_part_is_tried_first(visit, tmp_path):
     expect(images_.first).to_be_visible(timeout=LONG)
     width = "image => image.decode().then(() => image.naturalWidth)"
     assert images_.last.evaluate(width) == 512
-    assert tab.locator(".trial .dim").first.inner_text().startswith("x4")
+    said = tab.locator(".trial .dim").first.inner_text()
+    assert re.fullmatch(r"x4.*; the whole takes about .+", said)
     expect(row(tab, "wide.png")).to_contain_text("ready")
 
 

@@ -12,11 +12,10 @@ from dit4sr_cli.captions.source import Caption
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.settings import CaptionSettings, ModelSettings
-from dit4sr_cli.core.types import Box, Precision, Preset, Size
+from dit4sr_cli.core.types import Precision, Preset, Size
 from dit4sr_cli.ui.desk import Photo
 from dit4sr_cli.ui.form import Choices, Fixed, in_words, prompt_of, request_for
 from dit4sr_cli.ui.names import plain_name
-from dit4sr_cli.ui.pictures import box_around
 from dit4sr_cli.ui.security import is_loopback
 from dit4sr_cli.ui.worker import Task, Worker
 
@@ -80,13 +79,6 @@ def test_a_model_that_reads_no_text_gets_none():
 )
 def test_names(sent, name):
     assert plain_name(sent) == name
-
-
-def test_a_box_stays_in_the_picture():
-    size, picture = Size(10, 10), Size(30, 8)
-    assert box_around((0.5, 0.5), size, picture) == Box(10, 0, 10, 8)
-    assert box_around((1.0, 1.0), size, picture) == Box(20, 0, 10, 8)
-    assert box_around((0.0, 0.0), size, picture) == Box(0, 0, 10, 8)
 
 
 def test_what_is_reached_from_elsewhere():

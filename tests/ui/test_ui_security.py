@@ -212,6 +212,24 @@ def test_a_port_that_is_taken(page):
     ]
 
 
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--host", "192.0.2.1"), 2, "192.0.2.1 port 8430: Cannot assign requested address"),
+        (("--host", "nowhere.invalid"), 2, "nowhere.invalid port 8430: "),
+        (("--port", "70000"), 2, "70000"),
+        (("--model", "nona"), 5, "did you mean nano?"),
+        (("--captioner", "nobody"), 5, "nobody: no such captioner"),
+    ],
+)
+def test_what_cannot_be_started_says_so_in_a_line(args, code, said, tmp_path):
+    done = run_cli("ui", "--no-open", "-q", *args, env={"TMPDIR": str(tmp_path)})
+    assert done.code == code
+    (line,) = done.lines
+    assert said in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_token_it_warns_and_still_refuses_others(tmp_path):
     argv = command("ui", "--no-open", "--port", "0", "--no-token")
     process = subprocess.Popen(

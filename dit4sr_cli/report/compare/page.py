@@ -25,7 +25,7 @@ from dit4sr_cli.report.compare.pictures import (
     open_result,
     open_source,
     part,
-    require_plain,
+    refuse_inputs,
     whole,
     within,
 )
@@ -107,7 +107,7 @@ def make(
     if not 1 <= len(results) <= MAX_RESULTS:
         raise UsageError(f"a page compares 1 to {MAX_RESULTS} results, not {len(results)}")
     written = [path for path in (output, strip) if path is not None]
-    require_plain([source, *results.values()], written)
+    refuse_inputs([source, *results.values()], written)
     for path in written:
         writer.check_target(path, overwrite=overwrite)
     folder = output.resolve().parent

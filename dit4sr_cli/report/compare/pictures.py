@@ -103,27 +103,21 @@ def within(size: Size, pixels: float) -> Size:
 
 def whole(picture: Picture, size: Size) -> Pixels:
     """All of a picture at this size or its own: 8 bits, opaque, [H, W, 1 or 3]."""
-    as_is = size == Size(picture.width, picture.height)
-    channels = picture.pixels.shape[2]
-    out = np.empty((size.height, size.width, channels), np.uint8)
+    out = np.empty((size.height, size.width, picture.pixels.shape[2]), np.uint8)
     for top in range(0, size.height, _ROWS):
         rows = (top, min(size.height, top + _ROWS))
-        planes = [picture.pixels, None if picture.alpha is None else picture.alpha[..., None]]
-        pixels, alpha = (
-            plane
-            if plane is None
-            else plane[slice(*rows)]
-            if as_is
-            else _reduced(plane, size, rows)
-            for plane in planes
-        )
-        assert pixels is not None
-        out[slice(*rows)] = opaque(pixels, None if alpha is None else alpha[..., 0])
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = _rows(alpha[..., None], size, rows)[..., 0]
+        out[slice(*rows)] = opaque(_rows(picture.pixels, size, rows), alpha)
         scratch.rest()
     return out
 
 
-def _reduced(plane: Pixels, size: Size, rows: tuple[int, int]) -> Pixels:
+def _rows(plane: Pixels, size: Size, rows: tuple[int, int]) -> Pixels:
+    """Rows of [H, W, C] at a size."""
+    if (size.height, size.width) == plane.shape[:2]:
+        return plane[slice(*rows)]
     return reduced(plane, (size.width, size.height), rows)
 
 
@@ -154,7 +148,7 @@ def _around(start: float, stop: float, length: int) -> slice:
     return slice(max(0, math.floor(start) - _REACH), min(length, math.ceil(stop) + _REACH))
 
 
-def require_plain(paths: Sequence[Path], written: Sequence[Path]) -> None:
+def refuse_inputs(paths: Sequence[Path], written: Sequence[Path]) -> None:
     """Refuse to write over what is compared.
 
     Raises:

@@ -43,7 +43,11 @@ class Stage:
                     value="part",
                     on_change=self._refresh,
                 ).props("dense no-caps unelevated")
-            self._result = Wipe()
+            with ui.element("div").classes("result") as self._result_part:
+                self._result = Wipe()
+                with ui.element("a").classes("button") as self._compare:
+                    ui.label("Compare in detail")
+                self._compare.props("target=_blank rel=noopener")
             with ui.element("div").classes("part") as self._part:
                 self._spot = Spot(self._move)
                 with ui.element("div").classes("trial"):
@@ -100,7 +104,7 @@ class Stage:
         self._view.set_visibility(photo.outcome is not None)
         is_part = self._view.value == "part" or photo.outcome is None
         self._part.set_visibility(is_part)
-        self._result.set_visibility(not is_part)
+        self._result_part.set_visibility(not is_part)
         self._show_result(photo)
         self._show_part(photo)
         self._alert.set_text(self._problem or (photo.problem if photo.trying == "" else ""))
@@ -114,6 +118,10 @@ class Stage:
         at = f"/photos/{photo.key}"
         size = Size(*photo.outcome.output_size)
         self._result.show(f"{at}/before.jpg", f"{at}/after-{photo.run}.jpg", size, photo.name)
+        page = f"{at}/compare/{photo.run}"
+        if self._compare.props.get("href") != page:
+            self._compare.props["href"] = page
+            self._compare.update()
 
     def _show_part(self, photo: Photo) -> None:
         at, trial = f"/photos/{photo.key}", photo.trial

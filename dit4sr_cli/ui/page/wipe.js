@@ -10,10 +10,12 @@ export default {
         <input type="range" min="0" max="100" step="any" v-model.number="at"
           :aria-label="'How much of ' + name + ' is shown as it was before, in percent'">
       </div>
-      <button v-if="width > 640" type="button" :aria-pressed="actual" @click="actual = !actual">
+      <button v-if="hasPixels" type="button" :aria-pressed="actual" @click="actual = !actual">
         {{ actual ? 'Fit' : '1:1' }}</button>
     </div>`,
   computed: {
+    // Larger ones are sent reduced; small ones fit as they are.
+    hasPixels() { return this.width > 640 && Math.max(this.width, this.height) <= 2048; },
     frame() {
       const width = this.actual ? `${this.width / devicePixelRatio}px`
         : `min(${2 * this.width}px, 66dvh * ${this.width / this.height})`;
