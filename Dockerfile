@@ -15,7 +15,7 @@ RUN pip install --no-cache-dir -c /tmp/constraints.txt /tmp/wheel/*.whl && rm -r
 
 # Whoever --user names can write there, too.
 RUN useradd --create-home --uid 1000 dit4sr && mkdir -m 1777 /data /models
-USER dit4sr
+USER 1000
 # Models and caches; mount a volume to keep them. Nothing is fetched unless `models pull` is asked to.
 ENV DIT4SR_HOME=/models
 WORKDIR /data

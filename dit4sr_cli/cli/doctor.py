@@ -12,14 +12,6 @@ from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console, one_line
 from dit4sr_cli.core.words import as_size
 
-_DATA = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-_CONFIG = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-_COMPLETIONS = {
-    "bash": (_DATA / "bash-completion/completions/dit4sr", Path.home() / ".dit4sr.bash"),
-    "zsh": (Path.home() / ".zfunc/_dit4sr",),
-    "fish": (_CONFIG / "fish/completions/dit4sr.fish",),
-}
-"""Where completions/README.md puts them."""
 _SYSTEM_WIDE = {
     "bash": "share/bash-completion/completions/dit4sr",
     "zsh": "share/zsh/site-functions/_dit4sr",
@@ -41,12 +33,27 @@ def doctor(
 def _completion() -> dict[str, str | None]:
     """Of the shells that are here: where the script is, or None."""
     found: dict[str, str | None] = {}
-    for shell, places in _COMPLETIONS.items():
+    for shell, place in _SYSTEM_WIDE.items():
         if shutil.which(shell):
-            shared = (Path(root) / _SYSTEM_WIDE[shell] for root in ("/usr", "/usr/local"))
-            there = (str(path) for path in (*places, *shared) if path.exists())
+            shared = (Path(root) / place for root in ("/usr", "/usr/local"))
+            there = (str(path) for path in (*_own_places(shell), *shared) if path.exists())
             found[shell] = next(there, None)
     return found
+
+
+def _own_places(shell: str) -> tuple[Path, ...]:
+    """Where completions/README.md puts it; nowhere for a user who has no home."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return ()
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return {
+        "bash": (data / "bash-completion/completions/dit4sr", home / ".dit4sr.bash"),
+        "zsh": (home / ".zfunc/_dit4sr",),
+        "fish": (config / "fish/completions/dit4sr.fish",),
+    }[shell]
 
 
 def _lines(record: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -71,6 +71,7 @@ def help(ctx: typer.Context, topic: TopicName = None) -> None:
 def topics() -> dict[str, Topic]:
     """All of them by name, pages first."""
     pages = {path.stem: path.read_text(encoding="utf-8") for path in _pages()}
+    pages.pop("README", None)  # links to the others
     found = {name: Topic(name, _title(text), text) for name, text in pages.items()}
     for name, (page, heading) in _SECTIONS.items():
         if part := _section(pages.get(page, ""), heading):
