@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -120,7 +121,9 @@ def _listening(site: Site) -> socket.socket:
             raise
     except OSError as error:
         reason = error.strerror or error
-        hint = "another port with --port, or --port 0 for any that is free"
+        is_here = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        port = "another port with --port, or --port 0 for any that is free"
+        hint = port if is_here else "an address of this machine is needed"
         raise UsageError(f"{site.host} port {site.port}: {reason}", hint=hint) from error
     return listener
 

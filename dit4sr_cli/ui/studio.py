@@ -16,7 +16,7 @@ from dit4sr_cli.ui.desk import Desk, Photo, Progress, State
 from dit4sr_cli.ui.form import Choices, Fixed
 from dit4sr_cli.ui.held import HeldModel
 from dit4sr_cli.ui.names import plain_name
-from dit4sr_cli.ui.worker import Task, Worker
+from dit4sr_cli.ui.worker import Kind, Task, Worker
 
 if TYPE_CHECKING:
     from dit4sr_cli.jobs.plan import Request
@@ -83,7 +83,7 @@ class Studio:
 
     def remove(self, key: str) -> None:
         """Take a photograph from the desk, whatever is being done with it."""
-        self.cancel(key)
+        self._worker.cancel(key, *Kind)
         self.desk.remove(key)
 
     # ------------------------------------------------------------------------- work
@@ -103,6 +103,7 @@ class Studio:
         self.desk.change(key, state=State.WAITING, problem="", progress=Progress())
         task = Task(
             key,
+            Kind.WHOLE,
             work=lambda check: self._enlarge(key, request, run, check),
             called_off=lambda: self._called_off(key, target),
         )
@@ -122,6 +123,7 @@ class Studio:
         self.desk.change(key, trying="waits for its turn" if self._worker.is_busy() else "begins")
         task = Task(
             key,
+            Kind.LOOK,
             work=lambda check: self._try(key, request, words, check),
             called_off=lambda: self._not_tried(key),
         )
@@ -135,22 +137,23 @@ class Studio:
         self.desk.change(key, trying="waits for its turn" if self._worker.is_busy() else "begins")
         task = Task(
             key,
+            Kind.LOOK,
             work=lambda check: self._describe(key, check),
             called_off=lambda: self._not_tried(key),
         )
         self._worker.submit(task, first=True)
 
     def cancel(self, key: str) -> None:
-        """Call off all that is done with a photograph, or waits to be."""
-        self._worker.cancel(key)
+        """Call off the enlarging of a photograph, whether it has begun or not."""
+        self._worker.cancel(key, Kind.WHOLE)
+
+    def cancel_look(self, key: str) -> None:
+        """Call off a trial, or the captioner."""
+        self._worker.cancel(key, Kind.LOOK)
 
     def place_in_line(self, key: str) -> int:
         """1: the next; 0: not in line."""
-        keys = [
-            task.key
-            for task in self._worker.waiting()
-            if (photo := self.desk.get(task.key)) and photo.state is State.WAITING
-        ]
+        keys = [task.key for task in self._worker.waiting() if task.kind is Kind.WHOLE]
         return keys.index(key) + 1 if key in keys else 0
 
     def close(self, patience: float = 5.0) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeAlias
 
 from dit4sr_cli.core import events
 
 Work: TypeAlias = Callable[[events.Observer], None]
 """Does it; the observer that it gets must hear of every event, and ends it if it is called off."""
+
+
+class Kind(str, Enum):
+    """Of work: a photograph as a whole, or a look at it."""
+
+    WHOLE = "whole"
+    LOOK = "look"
 
 
 class Cancelled(BaseException):
@@ -23,11 +31,13 @@ class Task:
 
     Args:
         key: of the photograph that it is about.
+        kind: of the work.
         work: what is done.
         called_off: what follows if it is cancelled, whether it had begun or not.
     """
 
     key: str
+    kind: Kind
     work: Work
     called_off: Callable[[], None]
     stop: threading.Event = field(default_factory=threading.Event)
@@ -64,13 +74,17 @@ class Worker:
         """Whether anything is being done now."""
         return self._running is not None
 
-    def cancel(self, key: str) -> None:
-        """Take all that is about this photograph out of the line, or end it at its next event."""
+    def cancel(self, key: str, *kinds: Kind) -> None:
+        """Take what is about this photograph out of the line, or end it at its next event."""
+
+        def is_meant(task: Task) -> bool:
+            return task.key == key and task.kind in kinds
+
         with self._changed:
-            if self._running is not None and self._running.key == key:
+            if self._running is not None and is_meant(self._running):
                 self._running.stop.set()
-            dropped = [task for task in self._line if task.key == key]
-            self._line = [task for task in self._line if task.key != key]
+            dropped = [task for task in self._line if is_meant(task)]
+            self._line = [task for task in self._line if not is_meant(task)]
         for task in dropped:
             task.called_off()
 

@@ -17,7 +17,7 @@ from dit4sr_cli.ui.desk import Photo
 from dit4sr_cli.ui.form import Choices, Fixed, in_words, prompt_of, request_for
 from dit4sr_cli.ui.names import plain_name
 from dit4sr_cli.ui.security import is_loopback
-from dit4sr_cli.ui.worker import Task, Worker
+from dit4sr_cli.ui.worker import Kind, Task, Worker
 
 PHOTO = Photo(key="k", name="a.jpg", source=Path("/x/k/in/a.jpg"), size=Size(30, 20))
 FIXED = Fixed(model=ModelSettings(), caption=CaptionSettings(), max_megapixels=400)
@@ -107,7 +107,7 @@ class _Doing:
             check(events.Advanced(1))
             self.heard.append(f"{name} ends")
 
-        return Task(name, work, lambda: self.heard.append(f"{name} is called off"))
+        return Task(name, Kind.WHOLE, work, lambda: self.heard.append(f"{name} is called off"))
 
 
 def test_one_after_the_other_and_some_first():
@@ -118,10 +118,11 @@ def test_one_after_the_other_and_some_first():
     worker.submit(doing.task("c"))
     worker.submit(doing.task("d"), first=True)
     assert [task.key for task in worker.waiting()] == ["d", "b", "c"]
-    worker.cancel("c")
-    worker.cancel("a")
+    worker.cancel("b", Kind.LOOK)  # of another kind
+    worker.cancel("c", *Kind)
+    worker.cancel("a", Kind.WHOLE)
     last = threading.Event()
-    worker.submit(Task("e", lambda check: last.set(), lambda: None))
+    worker.submit(Task("e", Kind.LOOK, lambda check: last.set(), lambda: None))
     doing.go_on.set()
     assert last.wait(10)
     assert doing.heard == [

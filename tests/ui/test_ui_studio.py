@@ -49,6 +49,7 @@ def taken(studio: Studio, name: str = "a.png", width: int = 24, height: int = 16
 
 
 def ended(studio: Studio, key: str, *states: State) -> Photo:
+    """The photograph, once it is in one of these states and nothing is being tried."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         photo = studio.desk.get(key)
@@ -95,6 +96,20 @@ def test_a_run_that_fails_leaves_what_was_there(studio):
     assert failed.result == made.result
     assert made.result.exists()
     assert sorted(path.name for path in photo.folder.iterdir()) == ["in", "out-1"]
+
+
+def test_a_trial_is_called_off_and_the_whole_goes_on(studio):
+    photo, other = taken(studio, width=300, height=200), taken(studio, "b.png")
+    studio.enlarge(photo.key, Choices(model="nano"))
+    ended(studio, photo.key, State.RUNNING)
+    studio.enlarge(other.key, NANO)
+    studio.try_spot(other.key, NANO)
+    studio.cancel_look(other.key)
+    assert studio.desk.get(other.key).trying == ""
+    assert studio.place_in_line(other.key) == 1
+    studio.cancel(photo.key)
+    assert ended(studio, other.key, State.DONE).trial is None
+    assert ended(studio, photo.key, State.CANCELLED).result is None
 
 
 def test_taken_away_in_the_middle(studio):

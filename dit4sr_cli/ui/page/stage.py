@@ -55,6 +55,7 @@ class Stage:
                     self._trial_words = ui.label().classes("dim")
                     with ui.element("div").classes("line"):
                         self._try = _button("Try this part", self._try_part)
+                        self._stop = _button("Cancel", self._stop_trying)
                         self._trying = ui.label().classes("dim").props("role=status")
             self._alert = ui.label().classes("problem").props("role=alert")
             with ui.element("div").classes("caption"):
@@ -131,8 +132,8 @@ class Stage:
         if trial is not None:
             before, after = f"{at}/{trial.before.name}", f"{at}/{trial.after.name}"
             self._trial.show(before, after, trial.size, f"the part of {photo.name}")
-        self._try.props["disabled"] = bool(photo.trying)
-        self._try.update()
+        self._try.set_visibility(not photo.trying)
+        self._stop.set_visibility(bool(photo.trying))
         self._trying.set_text(f"{photo.trying} ..." if photo.trying else "")
 
     def _show_how(self, photo: Photo) -> None:
@@ -162,6 +163,10 @@ class Stage:
             return
         key = self._photo.key
         self._attempt(lambda: self._studio.try_spot(key, self._studio.choices))
+
+    def _stop_trying(self) -> None:
+        if self._photo is not None:
+            self._studio.cancel_look(self._photo.key)
 
     def _ask_captioner(self) -> None:
         if self._photo is not None:
