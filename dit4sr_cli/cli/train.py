@@ -38,7 +38,7 @@ Recipe = Annotated[
     str | None,
     typer.Argument(
         metavar="CONFIG",
-        help="A recipe in TOML; or paper, nano, nano-finish, ablations.",
+        help="A recipe in TOML; or paper, nano, nano-finish, nano-draw, ablations.",
         autocompletion=complete_recipe,
     ),
 ]
@@ -53,7 +53,7 @@ Run = Annotated[
 ]
 Initial = Annotated[
     Path | None,
-    typer.Option(metavar="RUN", help="Start from the weights of another run's folder."),
+    typer.Option(metavar="RUN", help="Start from another run's folder, or from its model's."),
 ]
 StopAfter = Annotated[
     int | None, typer.Option(min=1, metavar="STEP", help="Stop at this step; go on later.")
@@ -175,6 +175,7 @@ def _shipped() -> dict[str, Path]:
         "paper": recipes / "paper.toml",
         NANO: nano / "train.toml",
         f"{NANO}-finish": nano / "finish.toml",
+        f"{NANO}-draw": nano / "draw.toml",
         "ablations": recipes / "ablations.toml",
     }
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pixel_shuffle, pixel_unshuffle
 
+from dit4sr_cli.model.draw import Draw
+
 BLOCK = 8
 
 
@@ -21,24 +23,28 @@ class CodecConfig:
 
     Args:
         scaling_factor: latents are transform coefficients times this.
-        refine_width: channels of the decoder's convolution; 0: the decoder is the exact inverse.
+        refine_width: channels of the convolutions before the inverse; 0: it is the exact inverse.
+        draw_width: channels of the drawing stage after it, `model.draw`; 0: there is none.
+        draw_blocks: its depth.
+        draw_fine: its channels at full resolution.
     """
 
     scaling_factor: float = 10.0
     refine_width: int = 192
+    draw_width: int = 0
+    draw_blocks: int = 8
+    draw_fine: int = 48
 
 
 class BlockCodec(nn.Module):
-    """8 x 8 block cosine transform of opponent colours, and a two convolutions before its inverse.
+    """8 x 8 block cosine transform of opponent colours, with convolutions around its inverse.
 
     Encoding loses nothing. The decoder's convolutions look over each block's border, so that a
-    picture made block by block shows no grid.
+    picture made block by block shows no grid; those after the inverse draw.
     """
 
     downscale = BLOCK
     channels = 3 * BLOCK * BLOCK
-    margin = 2
-    """Cells around a window that its decoding depends on: two 3 x 3 convolutions."""
     feather = 0
     """Windows with that margin agree exactly."""
     basis: Tensor
@@ -47,6 +53,8 @@ class BlockCodec(nn.Module):
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.config = config
+        self.margin = 2 if config.refine_width else 0
+        """Cells around a window that its decoding depends on: the reach of all convolutions."""
         self.register_buffer("basis", _basis(), persistent=False)
         if config.refine_width:
             self.register_buffer("refine_std", torch.ones(self.channels))
@@ -55,6 +63,9 @@ class BlockCodec(nn.Module):
             self.refine_out = nn.Conv2d(config.refine_width, self.channels, 1)
             for parameter in self.refine_out.parameters():
                 nn.init.zeros_(parameter)
+        if config.draw_width:
+            self.draw = Draw(config.draw_width, config.draw_blocks, config.draw_fine)
+            self.margin += math.ceil(self.draw.reach / BLOCK)
 
     def encode(self, images: Tensor) -> Tensor:
         """Map images [B, 3, H, W] in -1..1, H and W multiples of 8, to latents [B, C, h, w]."""
@@ -63,6 +74,11 @@ class BlockCodec(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Map latents [B, C, h, w] to images [B, 3, H, W], about -1..1, not clamped."""
+        images = self.decode_undrawn(latents)
+        return self.draw(images) if self.config.draw_width else images
+
+    def decode_undrawn(self, latents: Tensor) -> Tensor:
+        """`decode` up to the inverse transform: what the drawing stage starts from."""
         if self.config.refine_width:
             std = self.refine_std[None, :, None, None]
             hidden = gelu(self.refine_in(latents / std), approximate="tanh")

@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Objective: TypeAlias = Literal["flow", "regression"]
+Objective: TypeAlias = Literal["flow", "regression", "drawing"]
 Trained: TypeAlias = Literal["control", "all"]
 Schedule: TypeAlias = Literal["cosine", "constant"]
 MixedPrecision: TypeAlias = Literal["no", "fp16", "bf16"]
@@ -47,6 +47,7 @@ class DataConfig:
         tile: side in pixels.
         tiles_per_crop: tiles from one degraded crop.
         light_share: of the crops, that are only reduced and not degraded.
+        detailed: of two windows of a crop take the one with more detail.
         validation_photographs: the first so many are never trained on; of prepared latents, too.
         workers: processes that make samples ahead.
     """
@@ -54,6 +55,7 @@ class DataConfig:
     tile: int = 128
     tiles_per_crop: int = 2
     light_share: float = 0.25
+    detailed: bool = False
     validation_photographs: int = 8
     workers: int = 1
 
@@ -112,6 +114,30 @@ class LossConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawConfig:
+    """What drawing minimises beside the error; see `training.drawing`. Pictures count in 0..1.
+
+    Args:
+        window: side in pixels of what is drawn and judged of each tile.
+        squared: weight of the mean squared error; the mean error has 1.
+        texture: weight of the distance of local contrast.
+        phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
+        perceptual: weight of ST-LPIPS; 0: it is not needed.
+        perceptual_share: of the tiles, that it judges.
+    """
+
+    window: int = 112
+    squared: float = 4.0
+    texture: float = 0.004
+    phase: float = 0.002
+    lattice: float = 6.0
+    outlier: float = 3.0
+    dots: float = 10.0
+    perceptual: float = 0.0
+    perceptual_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationConfig:
     """Figures and pictures of samples that are held out.
 
@@ -143,6 +169,7 @@ class TrainConfig:
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    draw: DrawConfig = field(default_factory=DrawConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     save_every: int = 100
     seed: int = 0
@@ -154,7 +181,7 @@ class TrainConfig:
     @property
     def samples_per_item(self) -> int:
         """What one item of the data holds: tiles of a crop, or one pair of latents."""
-        return self.data.tiles_per_crop if self.objective == "regression" else 1
+        return self.data.tiles_per_crop if self.objective != "flow" else 1
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -197,6 +224,10 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
     built["transformer"] = _transformer(values.get("transformer"), start)
     config = TrainConfig(**built)
     _check_batch(config)
+    if config.objective == "drawing" and not config.codec.draw_width:
+        raise ValueError(
+            'objective = "drawing" trains a stage that the codec lacks: draw_width is 0'
+        )
     return config
 
 

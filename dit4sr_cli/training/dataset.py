@@ -68,13 +68,14 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         tiles_per_crop: int,
         light_share: float,
         length: int,
+        detailed: bool = False,
     ) -> None:
         self.photographs = photographs
         # Large pictures count by their side, not their area: more scenes, fewer skies.
         sides = np.array([float(p.shape[0] * p.shape[1]) ** 0.5 for p in photographs])
         self.weights = torch.from_numpy(sides / sides.sum())
         self.seed, self.tile, self.tiles_per_crop = seed, tile, tiles_per_crop
-        self.light_share, self.length = light_share, length
+        self.light_share, self.length, self.detailed = light_share, length, detailed
 
     def __len__(self) -> int:
         return self.length
@@ -113,6 +114,11 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         return crop.flip(2) if mirror else crop
 
     def _tile(self, pair: Tensor, generator: Generator) -> Tensor:
+        """A window of both pictures; if that is asked for, the one of two with more detail."""
+        windows = [self._window(pair, generator) for _ in range(2 if self.detailed else 1)]
+        return max(windows, key=lambda window: float(window[0].diff(dim=2).square().mean()))
+
+    def _window(self, pair: Tensor, generator: Generator) -> Tensor:
         """A window of both pictures whose corner lies on a whole LR pixel."""
         places = (_CROP - self.tile) // SCALE + 1
         y, x = (int(torch.randint(0, places, (), generator=generator)) * SCALE for _ in range(2))

@@ -53,7 +53,7 @@ def _spec(networks: Networks, config: TrainConfig) -> dict[str, Any]:
         is_whole = (beside / "vae" / "config.json").is_file()
         return {"base": str(beside.resolve())} if is_whole else {}
     cells = config.data.tile // networks.codec.downscale
-    steps = 1 if config.objective == "regression" else config.validation.steps
+    steps = config.validation.steps if config.objective == "flow" else 1
     return {
         "licence": config.licence,
         **_BLOCK_SPEC,

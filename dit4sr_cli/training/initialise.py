@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dit4sr_cli.model.block import Block
 from dit4sr_cli.model.codec import BlockCodec
+from dit4sr_cli.model.draw import LEAK, Draw
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 GATE = 0.25
 """Start of the gates and of the injection's centre tap: from zero, nothing is learned for long."""
+BRANCH = 0.2
+"""Start of the drawing stage's residual branches: their sum stays in bounds."""
 LR_STD_FLOOR = 0.03
 """Smallest standard deviation of an LR channel, in transform units: rounding noise stays small."""
 
@@ -47,6 +50,22 @@ def initialise(networks: Trained, config: TrainConfig) -> None:
         _initialise_baseline(networks.transformer)
     if networks.codec.config.refine_width:
         nn.init.zeros_(networks.codec.refine_out.weight)
+    if config.codec.draw_width:
+        initialise_drawing(networks.codec.draw, config.seed)
+
+
+@torch.no_grad()
+def initialise_drawing(draw: Draw, seed: int) -> None:
+    """Start values of the codec's last stage, with which it draws nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in draw.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=LEAK, generator=generator)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    for name, weight in draw.blocks.named_parameters():
+        if name.endswith("conv2.weight"):
+            weight.mul_(BRANCH)
+    nn.init.zeros_(draw.tail.weight)
 
 
 def _initialise_ours(model: MMDiTControl) -> None:

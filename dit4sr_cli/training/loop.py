@@ -23,6 +23,7 @@ from dit4sr_cli.core.errors import Dit4srError, InputError
 from dit4sr_cli.training import checkpoint, engine
 from dit4sr_cli.training.average import Average
 from dit4sr_cli.training.config import OptimizerConfig, TrainConfig
+from dit4sr_cli.training.drawing import Drawing
 from dit4sr_cli.training.flow import Flow
 from dit4sr_cli.training.regression import Regression
 from dit4sr_cli.training.share import Share, shares
@@ -50,7 +51,7 @@ class Run:
 
     def __init__(
         self,
-        objective: Regression | Flow,
+        objective: Regression | Drawing | Flow,
         config: TrainConfig,
         accelerator: Accelerator,
         output: Path,

@@ -1,4 +1,4 @@
-"""What a run trains: the transformer, and for regression its codec."""
+"""What a run trains: the transformer, and unless the objective is flow its codec."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Networks(nn.Module):
         super().__init__()
         self.transformer = _transformer(config)
         # Flow never trains it: then it is the exact inverse, which has no weights.
-        trains_codec = config.objective == "regression"
+        trains_codec = config.objective != "flow"
         self.codec = BlockCodec(
-            config.codec if trains_codec else replace(config.codec, refine_width=0)
+            config.codec if trains_codec else replace(config.codec, refine_width=0, draw_width=0)
         )
 
 
@@ -42,6 +42,9 @@ def load_start(networks: Networks, config: TrainConfig) -> None:
         load_base(networks.transformer, config.start.base)
     if config.start.trained == "control":
         freeze_base(networks.transformer, _FROZEN[config.compute.mixed_precision])
+    if config.objective == "drawing":
+        networks.requires_grad_(False)
+        networks.codec.draw.requires_grad_(True)
 
 
 def _transformer(config: TrainConfig) -> MMDiTControl | ControlNetBaseline:

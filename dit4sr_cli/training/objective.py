@@ -5,6 +5,7 @@ from __future__ import annotations
 from dit4sr_cli.pipeline.components import Codec
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.training.config import TrainConfig
+from dit4sr_cli.training.drawing import Drawing
 from dit4sr_cli.training.flow import Flow
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.regression import Regression
@@ -12,7 +13,7 @@ from dit4sr_cli.training.regression import Regression
 
 def build(
     networks: Networks, config: TrainConfig, null: Conditioning, codec: Codec | None
-) -> Regression | Flow:
+) -> Regression | Drawing | Flow:
     """A module whose call is the loss.
 
     Args:
@@ -23,4 +24,6 @@ def build(
     """
     if config.objective == "regression":
         return Regression(networks, config)
+    if config.objective == "drawing":
+        return Drawing(networks, config)
     return Flow(networks, config, null, codec)

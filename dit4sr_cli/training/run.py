@@ -14,12 +14,14 @@ from dit4sr_cli.pipeline.components import Codec
 from dit4sr_cli.training import checkpoint, engine, loop
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.export import export
-from dit4sr_cli.training.initialise import initialise, measure_statistics
+from dit4sr_cli.training.initialise import initialise, initialise_drawing, measure_statistics
 from dit4sr_cli.training.loop import Progress, Run, write_log
 from dit4sr_cli.training.networks import Networks, load_start
 from dit4sr_cli.training.objective import build
 from dit4sr_cli.training.source import Source, open_source
 from dit4sr_cli.training.start import vae_folder
+from dit4sr_cli.weights.reader import read_state_dict
+from dit4sr_cli.weights.spec import FILE_NAME
 
 LOG_NAME = "log.jsonl"
 MODEL_NAME = "model"
@@ -44,7 +46,7 @@ def run(
         config: the recipe.
         data: folder of photographs, or of latents that were prepared.
         output: holds the checkpoint, the log and, at the end, the model.
-        initial: another run's folder, whose averaged weights this one starts from.
+        initial: another run's folder, whose averaged weights this one starts from; or a model's.
         stop_after: stop at this step and not at the recipe's last.
         device: where to train; several processes share a batch where torchrun started them.
         observe: hears of every step, in the main process.
@@ -55,7 +57,8 @@ def run(
         ModelError: the weights that the recipe starts from are not there.
         OutputError: `output` cannot be written to.
     """
-    if config.initial_share and initial is None:
+    needs_initial = config.initial_share or config.objective == "drawing"
+    if needs_initial and initial is None:
         raise UsageError("this recipe goes on from another run", hint="name it with --initial RUN")
     start = None if initial is None else averaged(initial)
     try:
@@ -91,11 +94,17 @@ def run(
 
 
 def averaged(run_folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of another run, and what it measured.
+    """The averaged weights of another run, and what it measured; or those of a model's folder.
 
     Raises:
         InputError: there is no checkpoint, or a damaged one.
     """
+    if (run_folder / FILE_NAME).is_file():
+        return {
+            f"{part}.{name}": value.float()
+            for part in ("transformer", "codec")
+            for name, value in read_state_dict(run_folder / part).items()
+        }
     state = checkpoint.load(run_folder)
     if state is None:
         raise InputError(f"{run_folder}: no checkpoint ({checkpoint.NAME}) in it")
@@ -107,13 +116,24 @@ def _networks(config: TrainConfig, source: Source, start: Mapping[str, Tensor] |
     load_start(networks, config)
     if start is not None:
         try:
-            networks.load_state_dict(start, strict=not config.start.base)
+            networks.load_state_dict(
+                {**_drawing(networks, config), **start}, strict=not config.start.base
+            )
         except RuntimeError as error:
             raise InputError("the initial weights are of another architecture") from error
     elif not config.start.base:
         initialise(networks, config)
         measure_statistics(networks, [source.training[i] for i in range(_MEASURED)])
     return networks
+
+
+def _drawing(networks: Networks, config: TrainConfig) -> dict[str, Tensor]:
+    """Start values of a drawing stage, which the run that this one starts from may lack."""
+    if not config.codec.draw_width or config.objective == "flow":
+        return {}
+    initialise_drawing(networks.codec.draw, config.seed)
+    values = networks.codec.draw.state_dict(prefix="codec.draw.")
+    return {name: value.clone() for name, value in values.items()}
 
 
 def _codec(config: TrainConfig, networks: Networks, device: torch.device) -> Codec | None:

@@ -28,7 +28,7 @@ NOT_RUN = (
 SMALLER = (
     (r"--long-edge \d{4}", "--long-edge 300"),
     (r"--workers 8", "--workers 1"),
-    (r"train (nano-finish|nano|paper) ", r"train recipes/\1.toml "),
+    (r"train (nano-finish|nano-draw|nano|paper) ", r"train recipes/\1.toml "),
     (
         r"train --study ablations (.*) --seeds 3",
         r"train recipes/nano.toml --study ablations --only full,A \1",
@@ -105,7 +105,7 @@ def _make_recipes(folder: Path) -> None:
     """Those that ship, cut to one step of one sample or two."""
     nano, shipped = embedded_dir() / "nano", Path(training.__file__).parent / "recipes"
     sources = {"nano": nano / "train.toml", "nano-finish": nano / "finish.toml"}
-    sources["paper"] = shipped / "paper.toml"
+    sources |= {"nano-draw": nano / "draw.toml", "paper": shipped / "paper.toml"}
     folder.mkdir()
     for name, source in sources.items():
         text = source.read_text(encoding="utf-8")
@@ -118,6 +118,7 @@ def _make_recipes(folder: Path) -> None:
             ("pictures", "1"),
             ("validation_photographs", "1"),
             ("mixed_precision", '"no"'),
+            ("perceptual", "0.0"),
         ):
             text = re.sub(rf"^{key} = .*", f"{key} = {value}", text, flags=re.MULTILINE)
         if "[validation]" not in text:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from helpers import tiny_published
 
@@ -6,10 +7,14 @@ from dit4sr_cli.pipeline import latents
 from dit4sr_cli.pipeline.vae import VaeCodec
 
 
-def test_windows_give_the_whole_picture(monkeypatch):
+@pytest.mark.parametrize("draw_width", [0, 8])
+def test_windows_give_the_whole_picture(draw_width, monkeypatch):
     torch.manual_seed(0)
-    codec = BlockCodec(CodecConfig()).requires_grad_(False)
+    config = CodecConfig(draw_width=draw_width, draw_blocks=1, draw_fine=8)
+    codec = BlockCodec(config).requires_grad_(False)
     torch.nn.init.normal_(codec.refine_out.weight, std=0.1)
+    if draw_width:
+        torch.nn.init.normal_(codec.draw.tail.weight, std=0.1)
     image = torch.rand(3, 8 * 11, 8 * 14) * 2 - 1
     whole = latents.encode(codec, image, device=torch.device("cpu"))
     picture = latents.decode(codec, whole)

@@ -108,6 +108,44 @@ def test_a_model_can_keep_a_share_of_its_start(photographs, tmp_path):
     )
 
 
+DRAWING = {
+    **TINY,
+    "objective": "drawing",
+    "codec": {"refine_width": 8, "draw_width": 8, "draw_blocks": 1, "draw_fine": 8},
+    "data": {**TINY["data"], "detailed": True},
+}
+
+
+def test_drawing_goes_on_from_a_model_and_resumes_to_the_bit(photographs, tmp_path):
+    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    config = parse_config(DRAWING)
+    run(config, photographs, tmp_path / "whole", initial=model, stop_after=4)
+    run(config, photographs, tmp_path / "parts", initial=model, stop_after=2)
+    folder = run(config, photographs, tmp_path / "parts", initial=model, stop_after=4)
+    whole, parts = _tensors(tmp_path / "whole"), _tensors(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for part in ("transformer", "codec"):
+        before, after = (
+            load_file(place / part / "diffusion_pytorch_model.safetensors")
+            for place in (model, folder)
+        )
+        assert all(torch.equal(after[name], before[name]) for name in before)
+    assert after["draw.tail.weight"].abs().max() > 0
+    upscaler = Upscaler.load(str(folder), device="cpu")
+    assert upscaler.upscale(np.zeros((40, 30, 3), np.uint8)).pixels.shape == (160, 120, 3)
+
+
+def test_drawing_learns_to_beat_where_it_starts(photographs, tmp_path):
+    optimizer = {"steps": 40, "batch": 4, "warmup": 2, "learning_rate": 3e-3, "ema": 0.9}
+    seen = []
+    recipe = parse_config({**DRAWING, "optimizer": optimizer})
+    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    with pytest.raises(UsageError, match="another run"):
+        run(recipe, photographs, tmp_path / "second")
+    run(recipe, photographs, tmp_path / "second", initial=model, observe=seen.append)
+    assert seen[-1].validation["psnr"] > seen[-1].validation["bicubic"] + 0.02
+
+
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(photographs, tmp_path):
     optimizer = {"steps": 6, "batch": 4, "learning_rate": 1e30}
     config = parse_config({**TINY, "optimizer": optimizer, "save_every": 1})
@@ -147,6 +185,7 @@ def test_bad_recipes_are_refused(tmp_path):
         ("speed = 1\n[transformer]\n", "'speed'"),
         ("[transformer]\nlayers = 2", "'layers'"),
         ("[optimizer]\nstep = 2\n[transformer]\n", "'step'"),
+        ('objective = "drawing"\n[transformer]\n', "draw_width"),
     ]:
         path = tmp_path / "recipe.toml"
         path.write_text(text)
@@ -182,3 +221,12 @@ def test_the_shipped_recipe_fits_the_shipped_weights():
     networks = Networks(read_config(folder / "train.toml"))
     networks.transformer.load_state_dict(read_state_dict(folder / "transformer"))
     networks.codec.load_state_dict(read_state_dict(folder / "codec"))
+
+
+def test_the_perceptual_loss_is_heard(photographs, tmp_path):
+    pytest.importorskip("stlpips_pytorch.stlpips", exc_type=(ImportError, RuntimeError))
+    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
+    recipe = parse_config({**DRAWING, "draw": {"perceptual": 0.1}})
+    seen = []
+    run(recipe, photographs, tmp_path / "heard", initial=model, stop_after=2, observe=seen.append)
+    assert all(0 < progress.losses["perceptual"] < 0.1 for progress in seen)

@@ -1,0 +1,81 @@
+"""Losses against what a perceptual loss would draw and no photograph has.
+
+Shapes: B batch, H W pixels; pictures in 0..1.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d, pad, pixel_unshuffle, relu
+
+_LUMA = (0.299, 0.587, 0.114)
+_LEAST_SHARE = 0.3
+"""Share of the detail that may repeat with a grid in any picture."""
+_TOLERANCE = 0.02
+
+
+def phase_loss(restored: Tensor, target: Tensor, period: int = 4) -> Tensor:
+    """Distance of the share that each phase of a grid has in a picture's detail.
+
+    Log of the mean square of the detail by phase, in windows of 7 periods, less its mean.
+    """
+
+    def shares(x: Tensor) -> Tensor:
+        energy = avg_pool2d(pixel_unshuffle(_detail(x).square(), period), 7)
+        strength = torch.log(energy + 2e-5)
+        return strength - strength.mean(dim=1, keepdim=True)
+
+    return (shares(restored) - shares(target)).abs().mean()
+
+
+def lattice_loss(restored: Tensor, target: Tensor, period: int) -> Tensor:
+    """How much more of the detail repeats with a period, in windows of 4, than the original's."""
+    repeats, strength = _repeating(restored, period)
+    original, whole = _repeating(target, period)
+    allowed = (original / whole).clamp(min=_LEAST_SHARE)
+    return relu(repeats - allowed * strength.detach()).mean()
+
+
+def dot_loss(restored: Tensor, target: Tensor) -> Tensor:
+    """How far pixels stand out of all that lies 2 pixels around, where the original's do not."""
+    found = max_pool2d(_standing_out(_luma(target)), 3, 1, 1)
+    return relu(_standing_out(_luma(restored)) - found).mean()
+
+
+def outlier_loss(restored: Tensor, target: Tensor) -> Tensor:
+    """How far pixels lie beyond all that the original has 4 pixels around: halos."""
+    above = relu(restored - max_pool2d(target, 9, 1, 4) - _TOLERANCE)
+    below = relu(-max_pool2d(-target, 9, 1, 4) - restored - _TOLERANCE)
+    return (above + below).mean()
+
+
+def _luma(x: Tensor) -> Tensor:
+    return (x * x.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+
+
+def _detail(x: Tensor) -> Tensor:
+    luma = _luma(x)
+    return luma - avg_pool2d(pad(luma, (2, 2, 2, 2), mode="replicate"), 5, 1)
+
+
+def _repeating(x: Tensor, period: int) -> tuple[Tensor, Tensor]:
+    """Strength of the part of the detail that repeats, and of the whole, by window."""
+    phases = pixel_unshuffle(_detail(x), period)
+    repeats = avg_pool2d(phases, 4, 2).square().mean(1)
+    whole = avg_pool2d(phases.square(), 4, 2).mean(1)
+    return (repeats + 1e-7).sqrt(), (whole + 1e-7).sqrt()
+
+
+def _standing_out(luma: Tensor) -> Tensor:
+    height, width = luma.shape[-2:]
+    padded = pad(luma, (2, 2, 2, 2), mode="replicate")
+    ring = [
+        padded[..., y : y + height, x : x + width]
+        for y in range(5)
+        for x in range(5)
+        if y in (0, 4) or x in (0, 4)
+    ]
+    return relu(reduce(torch.minimum, ring) - luma) + relu(luma - reduce(torch.maximum, ring))
