@@ -29,11 +29,10 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """A shell's lines, those that go on joined, without comments of their own."""
+        """A shell's lines, those that go on joined, without comments."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
-        return [
-            line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")
-        ]
+        said = (re.sub(r"(^|\s+)# .*", "", line).strip() for line in lines)
+        return [line for line in said if line]
 
 
 def blocks() -> list[Block]:
