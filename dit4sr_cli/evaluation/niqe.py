@@ -34,7 +34,10 @@ def niqe(image: Image) -> float:
     rows, columns = image.shape[0] // BLOCK, image.shape[1] // BLOCK
     if rows * columns < 2:
         size = f"{image.shape[1]}x{image.shape[0]}"
-        raise InputError(f"NIQE needs two blocks of {BLOCK}x{BLOCK} pixels, not {size}")
+        raise InputError(
+            f"NIQE needs two blocks of {BLOCK}x{BLOCK} pixels, not {size}",
+            hint="name the metrics without it, as in --metrics psnr,ssim",
+        )
     plane = np.rint(image.astype(np.float64) @ _LUMA)[: rows * BLOCK, : columns * BLOCK]
     features = [_features(_blocks(_normalized(plane), BLOCK))]
     features.append(_features(_blocks(_normalized(_halved(plane)), BLOCK // 2)))
