@@ -109,7 +109,7 @@ def batch(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
-    """Enlarge many pictures; the same command again goes on where it was ended."""
+    """Enlarge many pictures. The same command again goes on where it was ended."""
     given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.batch import Request

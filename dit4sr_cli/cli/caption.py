@@ -54,7 +54,7 @@ def caption(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
-    """Say what pictures show, for `dit4sr upscale` or to be edited first."""
+    """Say what pictures show. `dit4sr upscale` reads it, edited or not."""
     from dit4sr_cli.jobs import caption as job
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)

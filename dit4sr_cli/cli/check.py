@@ -31,7 +31,7 @@ def check(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
-    """Say how faithful an enlarged picture is to its source, and where it is least so."""
+    """Say how faithful a result is to its source."""
     from dit4sr_cli.fidelity.check import Verdict
     from dit4sr_cli.fidelity.pair import compare
 

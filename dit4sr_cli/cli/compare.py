@@ -61,7 +61,7 @@ def compare(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Show a picture and what was made of it on one page, where they differ most, and how."""
+    """Show a picture and what was made of it on one page."""
     from dit4sr_cli.report.compare import page
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)

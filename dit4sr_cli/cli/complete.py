@@ -33,7 +33,7 @@ Words = Annotated[list[str] | None, typer.Argument(metavar="WORD")]
 
 
 def completion(shell: ShellName) -> None:
-    """Print what makes TAB complete commands, options and models in a shell."""
+    """Print what makes TAB complete words in a shell."""
     streams.write_text(script(shell))
 
 

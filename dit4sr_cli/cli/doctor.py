@@ -22,7 +22,7 @@ _SYSTEM_WIDE = {
 def doctor(
     quiet: options.Quiet = False, verbose: options.Verbose = False, json: options.Json = False
 ) -> None:
-    """Show versions, device, memory, folders, the model, and what a run would take."""
+    """Show versions, device, memory, folders and what would run."""
     from dit4sr_cli.jobs.machine import examine
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)

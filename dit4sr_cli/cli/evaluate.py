@@ -149,7 +149,7 @@ def evaluate(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Measure models and other systems, side by side, with or without originals."""
+    """Measure models and other systems, side by side."""
     given = {**locals()}
     from dit4sr_cli.evaluation import report, run, tables
     from dit4sr_cli.evaluation import study as studies

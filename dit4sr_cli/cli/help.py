@@ -54,7 +54,7 @@ TopicName = Annotated[
 
 
 def help(ctx: typer.Context, topic: TopicName = None) -> None:
-    """Read about a topic (exit codes, prompts, metadata, ...) or a command."""
+    """Read about a topic or a command. Without one: which there are."""
     known = topics()
     if not topic:
         streams.write_text(_contents(known))

@@ -67,7 +67,7 @@ def plan(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Show what a batch would do and take, and what would go wrong; nothing is loaded or made."""
+    """Show what a batch would do and take. Nothing is loaded or made."""
     given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.discover import discover

@@ -145,7 +145,7 @@ def preview(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Look at a small part of a picture with the settings of the long run, or with several."""
+    """Try settings on a small part of a picture."""
     given = {**locals(), "grid": None}  # the grid of tiles is another thing
     from dit4sr_cli.jobs import plan
     from dit4sr_cli.jobs import preview as job

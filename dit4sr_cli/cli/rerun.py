@@ -24,7 +24,7 @@ def rerun(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Make a picture again from its source as its record says, and compare."""
+    """Make a picture again as its record says, and compare."""
     from dit4sr_cli.jobs import replay
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)

@@ -33,7 +33,7 @@ class _PageFirst(TyperGroup):
 
 app = typer.Typer(
     cls=_PageFirst,
-    help="Ask people which of two results they prefer: study A B --lr FOLDER.",
+    help="Ask people which of two results they prefer. As in: study A B --lr FOLDER.",
 )
 
 First = Annotated[

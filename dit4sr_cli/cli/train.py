@@ -91,7 +91,7 @@ def train(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Train a model; the same command again goes on where it stopped."""
+    """Train a model. The same command again goes on where it stopped."""
     from dit4sr_cli.training.config import read_config
     from dit4sr_cli.training.run import run
 

@@ -46,7 +46,7 @@ def ui(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Enlarge pictures on a page in the browser, on this machine, until Ctrl-C."""
+    """Enlarge pictures on a page in the browser, until Ctrl-C."""
     given = {**locals()}
     from dit4sr_cli.ui.form import Fixed
     from dit4sr_cli.ui.security import is_loopback

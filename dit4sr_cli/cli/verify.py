@@ -14,7 +14,7 @@ def verify(
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
-    """Check whether a picture, its source or its model has changed since it was made."""
+    """Check whether a picture, its source or its model has changed."""
     from dit4sr_cli.jobs import replay
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
