@@ -36,7 +36,10 @@ def test_a_part_is_blended_like_the_whole(wanted, tiling):
     part = part_of(WHOLE, wanted, tiling)
     mine = cut(x, part.box)
     some = blended(predict(mine), part.tiles, torch.empty_like(mine), tiling=tiling)
-    assert torch.equal(cut(some, inside(part.box, wanted)), cut(whole, wanted))
+    # One tile alone is taken as it is, several are weighted and divided again: that rounds.
+    torch.testing.assert_close(
+        cut(some, inside(part.box, wanted)), cut(whole, wanted), rtol=1e-6, atol=0
+    )
     assert part.whole == (len(everything), 0)
     assert len(part.tiles) == len(touching(everything, wanted))
 
