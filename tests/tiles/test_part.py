@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dit4sr_cli.core.types import Box, Size
@@ -22,6 +22,7 @@ def wanted_boxes(draw):
     return Box(x, y, width, draw(st.integers(1, WHOLE.height - y)))
 
 
+@settings(deadline=None)  # the first call also warms torch up
 @given(wanted_boxes(), st.sampled_from([(16, 4, "even"), (24, 5, "reference"), (80, 8, "even")]))
 def test_a_part_is_blended_like_the_whole(wanted, tiling):
     tiling = Tiling(*tiling)
@@ -44,6 +45,7 @@ def test_a_part_is_blended_like_the_whole(wanted, tiling):
     assert len(part.tiles) == len(touching(everything, wanted))
 
 
+@settings(deadline=None)  # the first call also warms torch up
 @given(wanted_boxes())
 def test_at_half_the_resolution_tiles_reach_around_those_at_full(wanted):
     tiling = Tiling(16, 4)
