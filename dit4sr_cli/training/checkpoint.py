@@ -23,6 +23,11 @@ def save(folder: Path, state: dict[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def exists(folder: Path) -> bool:
+    """Whether there is one in the folder."""
+    return (folder / NAME).exists()
+
+
 def load(folder: Path) -> dict[str, Any] | None:
     """The folder's checkpoint, or None where there is none.
 
@@ -30,7 +35,7 @@ def load(folder: Path) -> dict[str, Any] | None:
         InputError: the file is damaged.
     """
     path = folder / NAME
-    if not path.exists():
+    if not exists(folder):
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

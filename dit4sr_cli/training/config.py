@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from dit4sr_cli.core.errors import InputError, UsageError
 from dit4sr_cli.core.words import did_you_mean
-from dit4sr_cli.model.codec import CodecConfig
+from dit4sr_cli.model.codec import BlockCodec, CodecConfig
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.weights.spec import NetworkName
 
@@ -177,6 +177,11 @@ class TrainConfig:
     """Of the model that is made, as its photographs allow."""
     initial_share: float = 0.0
     """Share of the weights that the run started from in the model it writes: a sharpness dial."""
+
+    @property
+    def has_block_latents(self) -> bool:
+        """Whether the latents are the block codec's; others are a VAE's."""
+        return self.transformer.in_channels == BlockCodec.channels
 
     @property
     def samples_per_item(self) -> int:

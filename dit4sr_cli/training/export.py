@@ -41,12 +41,12 @@ def export(networks: Networks, config: TrainConfig, folder: Path, *, name: str) 
     else:
         for part, (module, values) in transformer.parts.items():
             _write_part(module, values, folder / part)
-    if codec.channels == config.transformer.in_channels:
+    if config.has_block_latents:
         _write_part(codec, asdict(codec.config), folder / "codec")
 
 
 def _spec(networks: Networks, config: TrainConfig) -> dict[str, Any]:
-    if networks.codec.channels != config.transformer.in_channels:
+    if not config.has_block_latents:
         if not config.start.base:
             return {}
         beside = transformer_folder(config.start.base).parent

@@ -13,6 +13,7 @@ from dit4sr_cli.model.codec import BlockCodec
 from dit4sr_cli.model.draw import LEAK, Draw
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.training.config import TrainConfig
+from dit4sr_cli.training.regression import to_signed
 
 if TYPE_CHECKING:
     from dit4sr_cli.pipeline.controlnet import ControlNetBaseline
@@ -133,7 +134,7 @@ def _latents(codec: BlockCodec, samples: Sequence[Mapping[str, Tensor]]) -> tupl
         clean, lr = (torch.stack([s[k] for s in samples]) for k in ("latent_hr", "latent_lr"))
         return clean.float(), lr.float()
     original, enlarged = (
-        torch.cat([sample[side] for sample in samples]).float() / 127.5 - 1
+        to_signed(torch.cat([sample[side] for sample in samples]))
         for side in ("original", "enlarged")
     )
     return codec.encode(original), codec.encode(enlarged)

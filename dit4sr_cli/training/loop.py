@@ -214,10 +214,14 @@ def _batches(run: Run, source: Source, end: int) -> Iterator[dict[str, Tensor]]:
     """This process's pieces of the steps to come, made ahead by worker processes."""
     per_item, workers = run.config.samples_per_item, run.config.data.workers
     pieces = list(run.pieces())
-    items = [share.samples(step)[::per_item] for step in range(run.step, end) for share in pieces]
+    items = (
+        [sample // per_item for sample in share.samples(step)[::per_item]]
+        for step in range(run.step, end)
+        for share in pieces
+    )
     loader: Any = DataLoader(
         source.training,
-        batch_sampler=[[sample // per_item for sample in samples] for samples in items],
+        batch_sampler=items,
         collate_fn=batched,
         num_workers=workers,
         prefetch_factor=4 if workers else None,

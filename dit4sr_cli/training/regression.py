@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from dit4sr_cli.model.flow import clean_estimate
 from dit4sr_cli.model.transformer import MMDiTControl
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.training.config import TrainConfig
@@ -90,7 +91,7 @@ class Regression(nn.Module):
         noisy = (1 - s) * clean + s * noise
         model = self.networks.transformer
         velocity = model(noisy, lr, s.flatten() * 1000, *null_text(model, lr))
-        error = (noisy - s * velocity - clean) ** 2
+        error = (clean_estimate(noisy, velocity, s) - clean) ** 2
         return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
 
 

@@ -67,7 +67,7 @@ def run(
         raise OutputError(f"{output}: {error.strerror}") from error
     accelerator = engine.make_accelerator(config, output, device)
     source = open_source(config, data)
-    networks = _networks(config, source, start)
+    networks = _networks(config, source, start, resumes=checkpoint.exists(output))
     codec = _codec(config, networks, accelerator.device)
     objective = build(networks, config, source.null, codec)
     state = Run(objective, config, accelerator, output)
@@ -111,7 +111,9 @@ def averaged(run_folder: Path) -> dict[str, Tensor]:
     return {**state["networks"], **state["average"]}
 
 
-def _networks(config: TrainConfig, source: Source, start: Mapping[str, Tensor] | None) -> Networks:
+def _networks(
+    config: TrainConfig, source: Source, start: Mapping[str, Tensor] | None, *, resumes: bool
+) -> Networks:
     networks = Networks(config)
     load_start(networks, config)
     if start is not None:
@@ -123,7 +125,8 @@ def _networks(config: TrainConfig, source: Source, start: Mapping[str, Tensor] |
             raise InputError("the initial weights are of another architecture") from error
     elif not config.start.base:
         initialise(networks, config)
-        measure_statistics(networks, [source.training[i] for i in range(_MEASURED)])
+        if not resumes:  # what was measured then is in the checkpoint
+            measure_statistics(networks, [source.training[i] for i in range(_MEASURED)])
     return networks
 
 
@@ -138,7 +141,7 @@ def _drawing(networks: Networks, config: TrainConfig) -> dict[str, Tensor]:
 
 def _codec(config: TrainConfig, networks: Networks, device: torch.device) -> Codec | None:
     """What turns pictures into the latents that are trained on, and back, if it is here."""
-    if networks.codec.channels == config.transformer.in_channels:
+    if config.has_block_latents:
         return networks.codec
     folder = vae_folder(config.start.base)
     if folder is None:

@@ -120,7 +120,7 @@ def batched(items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _photographs(config: TrainConfig, folder: Path) -> Source:
-    if config.start.base or config.transformer.in_channels != 192:
+    if config.start.base or not config.has_block_latents:
         raise UsageError(
             f"{folder}: this recipe trains on latents, and these are not prepared",
             hint="dit4sr data pairs, latents and embeds make them; docs/data.md",
