@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,12 @@ def _hear_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    """A real browser; see `helpers.browser`."""
+    from helpers.browser import launched
+
+    with launched() as browser:
+        yield browser

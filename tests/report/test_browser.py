@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from helpers import images
+from helpers.browser import CONTRAST, PHONE, WIDE, needs_chromium
 from helpers.cli import run_cli
 
 from dit4sr_cli.report.record import write
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: the dev extra")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
-OPTIONS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 380, "height": 800}
 LONG = "a_name_without_an_end_" * 9
 NAMES = {
     "<script>document.title='evil'<_script>.png": (30, 20),
@@ -29,18 +22,6 @@ NAMES = {
     "scan10.png": (16, 24),
     "Küste & Möwen.png": (40, 24),
 }
-CONTRAST = """selector => {
-  const seen = document.querySelector(selector);
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => rgb(colour).slice(0, 3)
-    .map((part) => part / 255)
-    .map((part) => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
-    .reduce((sum, part, at) => sum + part * [.2126, .7152, .0722][at], 0);
-  let behind = seen;
-  while (rgb(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
-  const pair = [getComputedStyle(seen).color, getComputedStyle(behind).backgroundColor].map(light);
-  return (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +40,6 @@ def report(tmp_path_factory) -> Path:
     done = run_cli("batch", "scans", "-o", "out", "--model", "nano", "--report", page, cwd=folder)
     assert done.code == 8, done.stderr
     return page
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

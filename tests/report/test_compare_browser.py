@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import images
+from helpers.browser import CONTRAST, PHONE, WIDE, needs_chromium
 from PIL import Image
-from report.test_browser import CONTRAST, OPTIONS, PHONE, WIDE
 
 from dit4sr_cli.report.compare.page import make
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: the dev extra")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 SPOILT = (224, 128, 32, 32)
 """Where `bad` differs from what it was made of: cells of 8 pixels, four times as large."""
@@ -57,14 +54,6 @@ def reduced(pictures) -> Path:
     """The same, but the pictures are reduced to a tenth of their pixels."""
     output = pictures["in"].with_name("reduced.html")
     return make(pictures["in"], {"bad": pictures["bad"]}, output, megapixels=0.015).page
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import images
+from helpers.browser import CONTRAST, PHONE, WIDE, needs_chromium
 from helpers.cli import run_cli
 from PIL import Image
-from report.test_browser import CONTRAST, OPTIONS, PHONE, WIDE
 
 from dit4sr_cli.report.study.page import make
 from dit4sr_cli.report.study.votes import read
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: the dev extra")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 NAMES = tuple("abcdefgh")
 REDNESS = """image => {
@@ -47,14 +44,6 @@ def page(tmp_path_factory) -> Path:
             Image.fromarray(array).save(folder / kind / f"{name}.png")
     methods = {"warm": folder / "warm", "cold": folder / "cold"}
     return make(methods, folder / "lr", folder / "study.html", seed=5).path
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
