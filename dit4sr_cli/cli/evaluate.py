@@ -58,8 +58,8 @@ Metrics = Annotated[
     typer.Option(
         metavar="A,B",
         help="psnr, ssim, sharpness, niqe; with dit4sr[eval]: stlpips, stlpips-vgg, dss, haarpsi, "
-        "gmsd, and of pyiqa piqe, lpips, dists, musiq, maniqa, maniqa-pipal, clipiqa+, liqe, fid, "
-        "iqa:NAME; or default, paper, all. With ? behind it: only where it can be loaded.",
+        "gmsd, cvvdp, and of pyiqa piqe, lpips, dists, musiq, maniqa, maniqa-pipal, clipiqa+, "
+        "liqe, fid, iqa:NAME; or default, paper, all. With ? behind it: only where it loads.",
     ),
 ]
 Fetch = Annotated[

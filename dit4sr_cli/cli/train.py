@@ -11,9 +11,8 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console
-from dit4sr_cli.core.errors import InputError, UsageError
+from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.types import DeviceChoice
-from dit4sr_cli.core.words import did_you_mean
 
 if TYPE_CHECKING:
     from dit4sr_cli.training.config import TrainConfig
@@ -31,14 +30,17 @@ class StudyChoice(str, Enum):
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Recipes that ship with the package, for shell completion."""
-    return [name for name in _shipped() if name.startswith(incomplete)]
+    from dit4sr_cli.training.recipes import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
 
 
 Recipe = Annotated[
     str | None,
     typer.Argument(
         metavar="CONFIG",
-        help="A recipe in TOML; or paper, nano, nano-finish, nano-draw, ablations.",
+        help="A recipe in TOML; or paper, nano, ablations, or a stage of nano: nano-begin, "
+        "nano-finish, nano-draw.",
         autocompletion=complete_recipe,
     ),
 ]
@@ -53,7 +55,11 @@ Run = Annotated[
 ]
 Initial = Annotated[
     Path | None,
-    typer.Option(metavar="RUN", help="Start from another run's folder, or from its model's."),
+    typer.Option(
+        metavar="RUN",
+        help="Start from another run's folder, or from its model's. [default: the runs that the "
+        "recipe goes on from are made first]",
+    ),
 ]
 StopAfter = Annotated[
     int | None, typer.Option(min=1, metavar="STEP", help="Stop at this step; go on later.")
@@ -93,26 +99,30 @@ def train(
 ) -> None:
     """Train a model. The same command again goes on where it stopped."""
     from dit4sr_cli.training.config import read_config
+    from dit4sr_cli.training.recipes import find
     from dit4sr_cli.training.run import run
+    from dit4sr_cli.training.stages import stages
 
     # torchrun starts several of us: one of them speaks.
     is_main = os.environ.get("RANK", "0") == "0"
     console.open(quiet=quiet or not is_main, verbose=verbose, as_json=json)
     _check(recipe, study, {"--initial": initial, "--stop-after": stop_after}, (seeds, only))
-    config = read_config(_recipe_path(recipe or "ablations"))
     if study:
+        config = read_config(find(recipe or "ablations"))
         _train_study(config, data, output, seeds=seeds or 1, only=only, device=device)
         return
-    with _Follower(config.optimizer.steps) as follower:
-        folder = run(
-            config,
-            data,
-            output,
-            initial=initial,
-            stop_after=stop_after,
-            device=device,
-            observe=follower,
-        )
+    for stage in stages(recipe or "", alone=initial is not None):
+        with _Follower(stage.config.optimizer.steps, stage.name) as follower:
+            folder = run(
+                stage.config,
+                data,
+                stage.folder(output),
+                initial=initial,
+                stop_after=None if stage.name else stop_after,
+                device=device,
+                observe=follower,
+            )
+        initial = stage.folder(output)
     if not is_main:
         return
     last = follower.last
@@ -156,28 +166,6 @@ def _train_study(
     done = sum(item.name in found["runs"] for item in items)
     console.summary(f"{output / study.FILE_NAME}: {done} of {len(items)} runs are trained")
     console.result("", {"command": "train", "study": str(output), **found})
-
-
-def _recipe_path(recipe: str) -> Path:
-    shipped = _shipped()
-    path = shipped.get(recipe, Path(recipe))
-    if not path.exists() and (meant := did_you_mean(recipe, shipped)):
-        raise InputError(f"{recipe}: no such recipe", hint=meant)
-    return path
-
-
-def _shipped() -> dict[str, Path]:
-    from dit4sr_cli import training
-    from dit4sr_cli.weights.resolve import NANO, embedded_dir
-
-    nano, recipes = embedded_dir() / NANO, Path(training.__file__).parent / "recipes"
-    return {
-        "paper": recipes / "paper.toml",
-        NANO: nano / "train.toml",
-        f"{NANO}-finish": nano / "finish.toml",
-        f"{NANO}-draw": nano / "draw.toml",
-        "ablations": recipes / "ablations.toml",
-    }
 
 
 class _Follower:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from dit4sr_cli.core.errors import InputError, ModelError
+from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.evaluation.methods import Enlarge, Method
-from dit4sr_cli.evaluation.packages import as_tensor, load_module, version_of
+from dit4sr_cli.evaluation.packages import as_tensor, version_of
 from dit4sr_cli.evaluation.pairs import Case
 from dit4sr_cli.evaluation.pixels import Image
 from dit4sr_cli.evaluation.scores import digest_of

@@ -15,9 +15,10 @@ from typing import Any
 from unittest import mock
 
 from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.core.words import as_reason, did_you_mean
 from dit4sr_cli.evaluation.loaded import Loaded
-from dit4sr_cli.evaluation.packages import as_tensor, load_module, version_of
+from dit4sr_cli.evaluation.packages import as_tensor, version_of
 from dit4sr_cli.evaluation.pixels import Image
 
 LICENCE = (

@@ -79,6 +79,7 @@ _TABLE = (
     Metric("dss", "DSS", 1, partial(packages.piq, "dss")),
     Metric("haarpsi", "HaarPSI", 1, partial(packages.piq, "haarpsi")),
     Metric("gmsd", "GMSD", -1, partial(packages.piq, "gmsd")),
+    Metric("cvvdp", "CVVDP", 1, packages.cvvdp, digits=3),
     Metric("niqe", "NIQE", -1, _own(_result_alone), _RESULT, 3),
     Metric("piqe", "PIQE", -1, partial(iqa.load, "piqe"), _RESULT, 2),
     Metric("lpips", "LPIPS", -1, partial(iqa.load, "lpips")),

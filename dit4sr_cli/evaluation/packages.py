@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import importlib.metadata
 from typing import Any
 
-from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.words import as_reason
+from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.evaluation.loaded import Loaded
 from dit4sr_cli.evaluation.pixels import Image
 
-EXTRA = "pip install 'dit4sr[eval]'"
+CVVDP_DISPLAY = "standard_4k"
 
 
 def stlpips(net: str, fetch: bool = False) -> Loaded:
@@ -42,46 +39,18 @@ def piq(function: str, fetch: bool = False) -> Loaded:
     return Loaded(measure, version_of("piq"))
 
 
-def load_module(name: str, metric: str, *, extra: str = EXTRA) -> Any:
-    """Import what a metric, or something else that is named, takes.
+def cvvdp(fetch: bool = False) -> Loaded:
+    """ColorVideoVDP in JOD, 10 where no difference is seen: on a 4K screen of 30 inches."""
+    package = load_module("pycvvdp", "cvvdp")
+    import torch
 
-    Raises:
-        UsageError: it is not installed, or does not load.
-    """
-    try:
-        with contextlib.suppress(ModuleNotFoundError):
-            _load_torchvision()
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{metric} needs the package {error.name}, which is not installed", hint=extra
-        ) from error
-    except (ImportError, OSError, RuntimeError) as error:
-        raise UsageError(f"{metric} cannot be loaded: {as_reason(error)}", hint=extra) from error
+    metric = package.cvvdp(display_name=CVVDP_DISPLAY, device=torch.device("cpu"), quiet=True)
 
+    def measure(result: Image, reference: Image) -> float:
+        with torch.inference_mode():
+            return float(metric.predict(result, reference, dim_order="HWC")[0])
 
-def _load_torchvision() -> None:
-    """Import it even if its compiled part does not fit the installed torch.
-
-    That is so where torch was built for CPUs and torchvision was not. All that is used here is
-    written in Python; the two operators that its import asks for need only have a name.
-    """
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        import torch
-
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _KEPT.append(library)
-        importlib.import_module("torchvision")
-
-
-_KEPT: list[Any] = []
-"""A library's operators go when it does."""
+    return Loaded(measure, f"{version_of('cvvdp')}, {CVVDP_DISPLAY}")
 
 
 def as_tensor(image: Image) -> Any:

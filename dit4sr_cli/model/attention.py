@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from dit4sr_cli.model.config import TransformerConfig
+from dit4sr_cli.model.kernels import attention
 
 
 class JointAttention(nn.Module):
@@ -88,10 +88,10 @@ class JointAttention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         n = x[0].shape[2]
         if self.config.control_attention == "separate":
-            lr_out = _merge(scaled_dot_product_attention(*_join(lr)))
-            main = _merge(scaled_dot_product_attention(*_join(x, text)))
+            lr_out = _merge(attention(*_join(lr)))
+            main = _merge(attention(*_join(x, text)))
             return main[:, :n], lr_out, None if text is None else main[:, n:]
-        out = _merge(scaled_dot_product_attention(*_join(x, lr, text)))
+        out = _merge(attention(*_join(x, lr, text)))
         return out[:, :n], out[:, n : 2 * n], None if text is None else out[:, 2 * n :]
 
     def _heads(self, x: Tensor) -> Tensor:

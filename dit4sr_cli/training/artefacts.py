@@ -41,15 +41,21 @@ def lattice_loss(restored: Tensor, target: Tensor, period: int) -> Tensor:
 
 def dot_loss(restored: Tensor, target: Tensor) -> Tensor:
     """How far pixels stand out of all that lies 2 pixels around, where the original's do not."""
-    found = max_pool2d(_standing_out(_luma(target)), 3, 1, 1)
+    found = _highest(_standing_out(_luma(target)), 3)
     return relu(_standing_out(_luma(restored)) - found).mean()
 
 
 def outlier_loss(restored: Tensor, target: Tensor) -> Tensor:
     """How far pixels lie beyond all that the original has 4 pixels around: halos."""
-    above = relu(restored - max_pool2d(target, 9, 1, 4) - _TOLERANCE)
-    below = relu(-max_pool2d(-target, 9, 1, 4) - restored - _TOLERANCE)
+    above = relu(restored - _highest(target, 9) - _TOLERANCE)
+    below = relu(-_highest(-target, 9) - restored - _TOLERANCE)
     return (above + below).mean()
+
+
+def _highest(x: Tensor, side: int) -> Tensor:
+    """Of the pixels in a square around each; along one axis after the other: that is faster."""
+    rows = max_pool2d(x, (side, 1), 1, (side // 2, 0))
+    return max_pool2d(rows, (1, side), 1, (0, side // 2))
 
 
 def _luma(x: Tensor) -> Tensor:

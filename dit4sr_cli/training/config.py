@@ -124,6 +124,10 @@ class DrawConfig:
         phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
         perceptual: weight of ST-LPIPS; 0: it is not needed.
         perceptual_share: of the tiles, that it judges.
+        sharpen: how much more detail than the original has is asked for where restoring is hard.
+        joint: share of the learning rate that the transformer and the rest of the codec learn
+            with; 0: they stay as they are.
+        undrawn, flow: weights of the errors before the stage and of the flow, if they learn.
     """
 
     window: int = 112
@@ -135,6 +139,10 @@ class DrawConfig:
     dots: float = 10.0
     perceptual: float = 0.0
     perceptual_share: float = 0.5
+    sharpen: float = 0.0
+    joint: float = 0.0
+    undrawn: float = 0.3
+    flow: float = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,8 @@ class TrainConfig:
     seed: int = 0
     licence: str = ""
     """Of the model that is made, as its photographs allow."""
+    initial: str = ""
+    """The recipe that this one goes on from, unless a run is given: one that ships, or a path."""
     initial_share: float = 0.0
     """Share of the weights that the run started from in the model it writes: a sharpness dial."""
 

@@ -1,28 +1,35 @@
-"""The embedded model's last objective: its decoder's last stage learns to draw, the rest stays.
+"""The embedded model's last objective: its decoder's last stage learns to draw.
 
-Errors pull towards the original, ST-LPIPS towards its sharpness; `training.artefacts` has what
-keeps the latter from drawing patterns. Tiles that are restored well, plain or clean ones, hear less
-of ST-LPIPS: they must not get worse.
+Errors pull towards the original, or one with more contrast at its edges; ST-LPIPS towards its
+sharpness; `training.artefacts` has what keeps the latter from drawing patterns. Tiles that are
+restored well, plain or clean ones, hear less of sharpness: they must not get worse. The rest of the
+networks stays as it is or learns along.
 Shapes: B samples of this process's piece, H W pixels. Pictures are in 0..1 here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import conv2d, pad
 
 from dit4sr_cli.training.artefacts import dot_loss, lattice_loss, outlier_loss, phase_loss
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.loss import texture_loss
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.perceptual import Perceptual
-from dit4sr_cli.training.regression import regress, to_signed
+from dit4sr_cli.training.regression import flow_loss, regress, to_signed
 from dit4sr_cli.training.share import Share, generator
 
 ERROR_SCALE, LEAST, MOST = 0.05, 0.05, 1.3
-"""A tile hears ST-LPIPS by its error over this, within bounds."""
+"""A tile hears of sharpness by its error over this, within bounds."""
+SHARPEN_SIGMA = 1.5
+"""In pixels: the edges whose contrast is raised."""
+_FLOW_SHARE = 0.125
+"""Of the tiles, on which the transformer keeps in practice with noise."""
 _SMOOTH = 1e-6
 """Added to squared errors: their root is then smooth at nought."""
 
@@ -38,42 +45,64 @@ class Drawing(nn.Module):
     def forward(self, batch: Mapping[str, Tensor], share: Share, step: int) -> dict[str, Tensor]:
         """Loss parts and their sum, `total`; arguments as `training.regression` has them."""
         settings = self.config.draw
-        original, undrawn = batch["original"].flatten(0, 1).float() / 255, self._undrawn(batch)
+        original = batch["original"].flatten(0, 1).float() / 255
         generators = [generator(self.config.seed, sample) for sample in share.samples(step)]
+        with torch.set_grad_enabled(settings.joint > 0):
+            lr = self._encode(to_signed(batch["enlarged"].flatten(0, 1)))
+            undrawn = self._undrawn(lr)
+        parts = self._rest(undrawn, original, lr, share, step) if settings.joint else {}
         undrawn, original = _windows(settings.window, generators, undrawn, original)
         drawn = (self.networks.codec.draw(undrawn).float() + 1) / 2
-        parts = self._losses(drawn, original)
-        if settings.perceptual:
-            judged = max(1, round(settings.perceptual_share * share.batch))
-            count = share.count_below(judged)
-            weight = settings.perceptual * share.weight(count, judged)
-            parts["perceptual"] = weight * self._distance(
-                drawn[:count], original[:count], undrawn[:count], generators[:count]
-            )
+        heard = _heard((undrawn.detach() + 1) / 2, original)
+        aim = _sharpened(original, settings.sharpen * heard) if settings.sharpen else original
+        parts |= self._losses(drawn, aim)
+        parts |= self._perceived(drawn, aim, heard, generators, share)
         return {**parts, "total": torch.stack(list(parts.values())).sum()}
 
     @torch.no_grad()
     def restore(self, batch: Mapping[str, Tensor], number: int) -> Tensor:
         """Pictures [B, 3, H, W] in about -1..1 of `batch`'s `enlarged`; there is no noise."""
-        return self.networks.codec.draw(self._undrawn(batch))
+        lr = self._encode(to_signed(batch["enlarged"].flatten(0, 1)))
+        return self.networks.codec.draw(self._undrawn(lr))
 
-    @torch.no_grad()
-    def _undrawn(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """What the drawing stage starts from; transforms keep their precision."""
-        codec, enlarged = self.networks.codec, to_signed(batch["enlarged"].flatten(0, 1))
-        with torch.autocast(enlarged.device.type, enabled=False):
-            lr = codec.encode(enlarged)
+    def _encode(self, images: Tensor) -> Tensor:
+        """Latents of images in -1..1; transforms keep their precision."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self.networks.codec.encode(images)
+
+    def _undrawn(self, lr: Tensor) -> Tensor:
+        """What the drawing stage starts from, in about -1..1."""
         latents = regress(self.networks.transformer, lr)
-        with torch.autocast(enlarged.device.type, enabled=False):
-            return codec.decode_undrawn(latents.float())
+        with torch.autocast(lr.device.type, enabled=False):
+            return self.networks.codec.decode_undrawn(latents.float())
 
-    def _distance(
-        self, drawn: Tensor, original: Tensor, undrawn: Tensor, generators: list[Generator]
-    ) -> Tensor:
-        if self.perceptual is None or not len(drawn):
-            return drawn.new_zeros(())
-        heard = _heard((undrawn + 1) / 2, original)
-        return (self.perceptual(drawn, original, generators) * heard).mean()
+    def _rest(
+        self, undrawn: Tensor, original: Tensor, lr: Tensor, share: Share, step: int
+    ) -> dict[str, Tensor]:
+        """What holds the rest of the networks to what they are for while they learn along."""
+        settings = self.config.draw
+        parts = {"undrawn": settings.undrawn * ((undrawn + 1) / 2 - original).abs().mean()}
+        many = max(1, round(_FLOW_SHARE * share.batch))
+        if settings.flow and (count := share.count_below(many)):
+            clean, samples = self._encode(original[:count] * 2 - 1), share.samples(step)[:count]
+            model, seed = self.networks.transformer, self.config.seed
+            error = flow_loss(model, seed, clean, lr[:count], samples)
+            parts["flow"] = settings.flow * share.weight(count, many) * error
+        return parts
+
+    def _perceived(
+        self, drawn: Tensor, aim: Tensor, heard: Tensor, generators: list[Generator], share: Share
+    ) -> dict[str, Tensor]:
+        """ST-LPIPS of the batch's first tiles."""
+        if self.perceptual is None:
+            return {}
+        many = max(1, round(self.config.draw.perceptual_share * share.batch))
+        count = share.count_below(many)
+        if not count:
+            return {"perceptual": drawn.new_zeros(())}
+        distance = self.perceptual(drawn[:count], aim[:count], generators[:count])
+        weight = self.config.draw.perceptual * share.weight(count, many)
+        return {"perceptual": weight * (distance * heard[:count]).mean()}
 
     def _losses(self, drawn: Tensor, original: Tensor) -> dict[str, Tensor]:
         settings, square = self.config.draw, (drawn - original).square()
@@ -89,9 +118,19 @@ class Drawing(nn.Module):
 
 
 def _heard(undrawn: Tensor, original: Tensor) -> Tensor:
-    """[B] how much of ST-LPIPS each tile hears."""
+    """[B] how much of sharpness each tile hears."""
     error = (undrawn - original).abs().mean((1, 2, 3))
     return (error / ERROR_SCALE).clamp(LEAST, MOST)
+
+
+def _sharpened(originals: Tensor, amounts: Tensor) -> Tensor:
+    """Pictures in 0..1 with as much unsharp masking as each one's of amounts [B] says."""
+    reach = math.ceil(3 * SHARPEN_SIGMA)
+    bell = torch.exp(-((torch.arange(-reach, reach + 1) / SHARPEN_SIGMA) ** 2) / 2).to(originals)
+    bell = (bell / bell.sum()).expand(3, 1, 1, -1)
+    blurred = pad(originals, (reach, reach, reach, reach), mode="replicate")
+    blurred = conv2d(conv2d(blurred, bell, groups=3), bell.transpose(2, 3), groups=3)
+    return (originals + amounts[:, None, None, None] * (originals - blurred)).clamp(0, 1)
 
 
 def _windows(side: int, generators: list[Generator], *pictures: Tensor) -> list[Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,21 @@ def make_accelerator(
             hint=f"set [optimizer] batch to a multiple of {pieces}",
         )
     return engine
+
+
+def close(engine: Accelerator) -> None:
+    """End a run's log. Its processes keep in touch to their end: another run may follow."""
+    for tracker in engine.trackers:
+        tracker.finish()
+    if engine.num_processes > 1:
+        _part_at_exit()
+
+
+@cache
+def _part_at_exit() -> None:
+    from torch import distributed
+
+    atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
 
 
 def start_board(engine: Accelerator, config: TrainConfig) -> None:

@@ -25,6 +25,7 @@ from dit4sr_cli.training.average import Average
 from dit4sr_cli.training.config import OptimizerConfig, TrainConfig
 from dit4sr_cli.training.drawing import Drawing
 from dit4sr_cli.training.flow import Flow
+from dit4sr_cli.training.objective import parameter_groups
 from dit4sr_cli.training.regression import Regression
 from dit4sr_cli.training.share import Share, shares
 from dit4sr_cli.training.source import Source, batched
@@ -60,7 +61,7 @@ class Run:
         self.objective = objective.to(accelerator.device)
         self.networks = objective.networks
         self.average = Average(self.networks, config.optimizer.ema)
-        optimizer = _optimizer(self.networks, config.optimizer)
+        optimizer = _optimizer(objective, config)
         self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
         self.step = 0
         self._saved = 0
@@ -97,7 +98,7 @@ class Run:
         accelerator, settings = self.accelerator, self.config.optimizer
         rate = settings.learning_rate * _schedule(self.step, settings)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         parts: dict[str, Tensor] = {}
         for share in self.pieces():
             with accelerator.accumulate(self.wrapped):
@@ -236,12 +237,15 @@ def _ignore_interrupt(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _optimizer(networks: torch.nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+def _optimizer(
+    objective: Regression | Drawing | Flow, config: TrainConfig
+) -> torch.optim.Optimizer:
+    settings = config.optimizer
     return torch.optim.AdamW(
-        [parameter for parameter in networks.parameters() if parameter.requires_grad],
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        weight_decay=config.weight_decay,
+        parameter_groups(objective, config),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
     )
 
 

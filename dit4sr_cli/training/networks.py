@@ -42,7 +42,7 @@ def load_start(networks: Networks, config: TrainConfig) -> None:
         load_base(networks.transformer, config.start.base)
     if config.start.trained == "control":
         freeze_base(networks.transformer, _FROZEN[config.compute.mixed_precision])
-    if config.objective == "drawing":
+    if config.objective == "drawing" and not config.draw.joint:
         networks.requires_grad_(False)
         networks.codec.draw.requires_grad_(True)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import nn
+
 from dit4sr_cli.pipeline.components import Codec
 from dit4sr_cli.pipeline.conditioning import Conditioning
 from dit4sr_cli.training.config import TrainConfig
@@ -27,3 +31,22 @@ def build(
     if config.objective == "drawing":
         return Drawing(networks, config)
     return Flow(networks, config, null, codec)
+
+
+def parameter_groups(
+    objective: Regression | Drawing | Flow, config: TrainConfig
+) -> list[dict[str, Any]]:
+    """What is trained, for the optimizer; `share` is of the learning rate."""
+    if not isinstance(objective, Drawing):
+        return [_group(objective.networks)]
+    draw = objective.networks.codec.draw
+    groups = [_group(draw)]
+    if config.draw.joint:
+        groups.append(_group(objective.networks, config.draw.joint, without=draw))
+    return groups
+
+
+def _group(module: nn.Module, share: float = 1.0, without: nn.Module | None = None) -> Any:
+    others = set(without.parameters()) if without else set()
+    trained = [p for p in module.parameters() if p.requires_grad and p not in others]
+    return {"params": trained, "share": share}

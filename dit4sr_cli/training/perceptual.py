@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate
 
-from dit4sr_cli.core.errors import UsageError
+from dit4sr_cli.core.extras import load_module
 
 SIZES = (1.0, 1.0, 1.25, 1.5, 0.8)
 """Enlargements of what it is shown."""
@@ -26,13 +23,7 @@ class Perceptual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            module: Any = importlib.import_module("stlpips_pytorch.stlpips")
-        except (ImportError, OSError, RuntimeError) as error:
-            raise UsageError(
-                f"the perceptual loss cannot be loaded: {error}",
-                hint="pip install 'dit4sr[eval]', with a torchvision that fits the installed torch",
-            ) from error
+        module = load_module("stlpips_pytorch.stlpips", "the perceptual loss")
         network = module.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
         self.network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 

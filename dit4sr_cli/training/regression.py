@@ -61,7 +61,9 @@ class Regression(nn.Module):
                 parts["grid"] = grid_loss(restored, target)
         if split < share.size:
             samples = share.samples(step)[split:]
-            parts["flow"] = self._flow_loss(codec.encode(original[split:]), lr[split:], samples)
+            parts["flow"] = flow_loss(
+                model, self.config.seed, codec.encode(original[split:]), lr[split:], samples
+            )
         of_regressed = share.weight(split, regressed)
         of_others = share.weight(share.size - split, share.batch - regressed)
         weighted = {
@@ -84,15 +86,18 @@ class Regression(nn.Module):
         textures = settings.texture_weight * parts["texture"]
         return total + textures + settings.grid_weight * parts["grid"]
 
-    def _flow_loss(self, clean: Tensor, lr: Tensor, samples: range) -> Tensor:
-        draws = [_draw(self.config.seed, sample, clean.shape[1:]) for sample in samples]
-        s = torch.stack([level for level, _ in draws]).to(clean)[:, None, None, None]
-        noise = torch.stack([noise for _, noise in draws]).to(clean)
-        noisy = (1 - s) * clean + s * noise
-        model = self.networks.transformer
-        velocity = model(noisy, lr, s.flatten() * 1000, *null_text(model, lr))
-        error = (clean_estimate(noisy, velocity, s) - clean) ** 2
-        return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
+
+def flow_loss(
+    model: MMDiTControl | ControlNetBaseline, seed: int, clean: Tensor, lr: Tensor, samples: range
+) -> Tensor:
+    """Error of the estimate of x0 [B, C, h, w] at random noise levels, low noise weighted down."""
+    draws = [_draw(seed, sample, clean.shape[1:]) for sample in samples]
+    s = torch.stack([level for level, _ in draws]).to(clean)[:, None, None, None]
+    noise = torch.stack([noise for _, noise in draws]).to(clean)
+    noisy = (1 - s) * clean + s * noise
+    velocity = model(noisy, lr, s.flatten() * 1000, *null_text(model, lr))
+    error = (clean_estimate(noisy, velocity, s) - clean) ** 2
+    return 0.5 * (error / (s**2 + LEVEL_FLOOR)).mean()
 
 
 def regress(model: MMDiTControl | ControlNetBaseline, lr_latents: Tensor) -> Tensor:

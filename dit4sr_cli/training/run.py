@@ -89,7 +89,7 @@ def run(
                 _export(state, start, output)
         accelerator.wait_for_everyone()
     finally:
-        accelerator.end_training()
+        engine.close(accelerator)
     return output / MODEL_NAME
 
 

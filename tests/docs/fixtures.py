@@ -8,8 +8,7 @@ from pathlib import Path
 
 from helpers import images
 
-from dit4sr_cli import training
-from dit4sr_cli.weights.resolve import embedded_dir
+from dit4sr_cli.training.recipes import shipped
 
 NOT_RUN = (
     (r"^(pip|pipx|uv tool) install ", "changes the installation; .ci/run does it in a clean one"),
@@ -30,10 +29,10 @@ NOT_RUN = (
 SMALLER = (
     (r"--long-edge \d{4}", "--long-edge 300"),
     (r"--workers 8", "--workers 1"),
-    (r"train (nano-finish|nano-draw|nano|paper) ", r"train recipes/\1.toml "),
+    (r"train (nano-draw|nano|paper) ", r"train recipes/\1.toml "),
     (
         r"train --study ablations (.*) --seeds 3",
-        r"train recipes/nano.toml --study ablations --only full,A \1",
+        r"train recipes/nano-begin.toml --study ablations --only full,A \1",
     ),
     (r"--nproc-per-node 8", "--nproc-per-node 2"),
     (r"^dit4sr bench$", "dit4sr bench --runs 1 --steps 2 --size 32x32 --device cpu"),
@@ -105,9 +104,7 @@ def _save(path: Path, side: int) -> None:
 
 def _make_recipes(folder: Path) -> None:
     """Those that ship, cut to one step of one sample or two."""
-    nano, shipped = embedded_dir() / "nano", Path(training.__file__).parent / "recipes"
-    sources = {"nano": nano / "train.toml", "nano-finish": nano / "finish.toml"}
-    sources |= {"nano-draw": nano / "draw.toml", "paper": shipped / "paper.toml"}
+    sources = {name: path for name, path in shipped().items() if name != "ablations"}
     folder.mkdir()
     for name, source in sources.items():
         text = source.read_text(encoding="utf-8")
@@ -121,9 +118,12 @@ def _make_recipes(folder: Path) -> None:
             ("validation_photographs", "1"),
             ("mixed_precision", '"no"'),
             ("perceptual", "0.0"),
+            ("perceptual_vgg", "0.0"),
+            ("adversary", "0.0"),
         ):
             text = re.sub(rf"^{key} = .*", f"{key} = {value}", text, flags=re.MULTILINE)
+        text = re.sub(r'^initial = "(.*)"', r'initial = "\1.toml"', text, flags=re.MULTILINE)
         if "[validation]" not in text:
             text += "\n[validation]\nsamples = 1\npictures = 1\n"
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
-    shutil.copyfile(folder / "nano.toml", folder.parent / "recipe.toml")
+    shutil.copyfile(folder / "nano-begin.toml", folder.parent / "recipe.toml")

@@ -9,11 +9,12 @@ from helpers import images
 from safetensors.torch import save_file
 
 from dit4sr_cli.core.errors import InputError, ModelError, UsageError
+from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.evaluation import baselines, packages
 from dit4sr_cli.evaluation.pairs import Case
 
 try:
-    packages.load_module("spandrel", "x")
+    load_module("spandrel", "x")
 except UsageError:
     pytest.skip("spandrel is not installed", allow_module_level=True)
 

@@ -10,6 +10,7 @@ from helpers import images
 
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.events import Warned
+from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.evaluation import metrics, packages, pixels
 from dit4sr_cli.evaluation.metrics import choose, load_all
 from dit4sr_cli.evaluation.niqe import niqe
@@ -26,7 +27,7 @@ def noisy(sigma, picture):
 
 def has(package):
     try:
-        packages.load_module(package, "x")
+        load_module(package, "x")
     except UsageError:
         return False
     return True
@@ -55,9 +56,11 @@ def test_without_references():
         choose(["psnr"], has_references=False)
 
 
-@pytest.mark.parametrize("name", ["stlpips", "stlpips-vgg", "dss", "haarpsi", "gmsd", "lpips"])
+@pytest.mark.parametrize(
+    "name", ["stlpips", "stlpips-vgg", "dss", "haarpsi", "gmsd", "cvvdp", "lpips"]
+)
 def test_a_missing_package_is_named(name, monkeypatch):
-    for package in ("piq", "stlpips_pytorch", "stlpips_pytorch.stlpips", "pyiqa"):
+    for package in ("piq", "stlpips_pytorch", "stlpips_pytorch.stlpips", "pycvvdp", "pyiqa"):
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(UsageError, match="not installed") as caught:
         load_all(choose([name]))
@@ -74,6 +77,7 @@ def test_a_missing_package_is_named(name, monkeypatch):
         ("dss", "piq", 1),
         ("haarpsi", "piq", 1),
         ("gmsd", "piq", 0),
+        ("cvvdp", "pycvvdp", 10),
     ],
 )
 def test_perceptual_metrics_know_better_from_worse(name, package, identical):
@@ -105,7 +109,7 @@ def test_niqe_is_pyiqa_s_with_the_same_parameters(tmp_path):
     mean, covariance = _natural()
     path = tmp_path / "parameters.mat"
     scipy_io.savemat(path, {"mu_prisparam": mean[None], "cov_prisparam": covariance})
-    pyiqa = packages.load_module("pyiqa", "niqe")
+    pyiqa = load_module("pyiqa", "niqe")
     theirs = pyiqa.create_metric("niqe", device="cpu", pretrained_model_path=str(path))
     picture = noisy(8, photo(300, 210))  # what is clipped hangs on rounding
     expected = float(theirs(packages.as_tensor(picture)))
@@ -151,7 +155,7 @@ def test_missing_weights_are_named_and_not_fetched(name, file, tmp_path, monkeyp
 def test_a_learned_metric_runs_with_weights_put_there_by_hand(tmp_path, monkeypatch):
     import torch
 
-    models = packages.load_module("torchvision.models", "lpips")
+    models = load_module("torchvision.models", "lpips")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("pyiqa.utils.download_util.DEFAULT_CACHE_DIR", str(tmp_path / "pyiqa"))
     torch.manual_seed(0)

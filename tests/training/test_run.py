@@ -224,9 +224,38 @@ def test_the_shipped_recipe_fits_the_shipped_weights():
 
 
 def test_the_perceptual_loss_is_heard(photographs, tmp_path):
-    pytest.importorskip("stlpips_pytorch.stlpips", exc_type=(ImportError, RuntimeError))
+    pytest.importorskip("stlpips_pytorch")
     model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
     recipe = parse_config({**DRAWING, "draw": {"perceptual": 0.1}})
     seen = []
     run(recipe, photographs, tmp_path / "heard", initial=model, stop_after=2, observe=seen.append)
     assert all(0 < progress.losses["perceptual"] < 0.1 for progress in seen)
+
+
+def test_the_rest_learns_along_and_resumes_to_the_bit(photographs, tmp_path):
+    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
+    recipe = parse_config({**DRAWING, "draw": {"joint": 0.5}})
+    seen = []
+    run(recipe, photographs, tmp_path / "w", initial=model, stop_after=4, observe=seen.append)
+    run(recipe, photographs, tmp_path / "p", initial=model, stop_after=2)
+    folder = run(recipe, photographs, tmp_path / "p", initial=model, stop_after=4)
+    assert {"undrawn", "flow"} <= set(seen[0].losses)
+    whole, parts = _tensors(tmp_path / "w"), _tensors(tmp_path / "p")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for part, name in (("transformer", "proj_out.weight"), ("codec", "refine_out.weight")):
+        before, after = (
+            load_file(place / part / "diffusion_pytorch_model.safetensors")[name]
+            for place in (model, folder)
+        )
+        assert not torch.equal(before, after)
+
+
+def test_sharpening_raises_edges_and_spares_what_is_restored_well():
+    from dit4sr_cli.training.drawing import _sharpened
+
+    edge = torch.full((2, 3, 16, 16), 0.3)
+    edge[..., 8:] = 0.6
+    hard, easy = _sharpened(edge, torch.tensor([0.6, 0.0]))
+    torch.testing.assert_close(easy, edge[1])
+    assert hard[..., 8].min() > 0.62 and hard[..., 7].max() < 0.28
+    torch.testing.assert_close(hard[..., 0], edge[0, ..., 0])
