@@ -1,5 +1,8 @@
 """A recipe that goes on from others has them made first, and each only once."""
 
+import subprocess
+import sys
+
 import pytest
 from helpers import cli, images
 
@@ -86,3 +89,25 @@ def test_the_command_makes_each_and_goes_on_after_a_stop(recipes):
     assert "step 2" in found.stderr
     assert (first / "last.pt").read_bytes() == before
     assert (recipes / "o" / "model" / "model.json").exists()
+
+
+def test_two_processes_go_through_them_together(recipes):
+    (recipes / "photos").mkdir()
+    for seed in range(2):
+        images.save(recipes / "photos" / f"{seed}.png", 300, 280)
+    for name in ("first", "second"):
+        text = (recipes / f"{name}.toml").read_text()
+        (recipes / f"{name}.toml").write_text(text.replace("batch = 2", "batch = 4"))
+    argv = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    argv += ["-m", "dit4sr_cli", "train", "second.toml", "--data", "photos", "-o", "o"]
+    done = subprocess.run(
+        [sys.executable, *argv, "--device", "cpu"],
+        env=cli.environment(),
+        cwd=recipes,
+        capture_output=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    for folder in (recipes / "o" / "first", recipes / "o"):
+        assert (folder / "model" / "model.json").exists()
