@@ -82,12 +82,15 @@ class Drawing(nn.Module):
         """What holds the rest of the networks to what they are for while they learn along."""
         settings = self.config.draw
         parts = {"undrawn": settings.undrawn * ((undrawn + 1) / 2 - original).abs().mean()}
-        many = max(1, round(_FLOW_SHARE * share.batch))
-        if settings.flow and (count := share.count_below(many)):
-            clean, samples = self._encode(original[:count] * 2 - 1), share.samples(step)[:count]
-            model, seed = self.networks.transformer, self.config.seed
-            error = flow_loss(model, seed, clean, lr[:count], samples)
-            parts["flow"] = settings.flow * share.weight(count, many) * error
+        if settings.flow:
+            many = max(1, round(_FLOW_SHARE * share.batch))
+            count = share.count_below(many)
+            parts["flow"] = undrawn.new_zeros(())  # every process names the same parts
+            if count:
+                clean, samples = self._encode(original[:count] * 2 - 1), share.samples(step)[:count]
+                model, seed = self.networks.transformer, self.config.seed
+                error = flow_loss(model, seed, clean, lr[:count], samples)
+                parts["flow"] = settings.flow * share.weight(count, many) * error
         return parts
 
     def _perceived(

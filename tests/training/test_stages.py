@@ -39,6 +39,15 @@ samples = 1
 pictures = 0
 """
 
+DRAWING = """
+[draw]
+joint = 0.5
+[codec]
+draw_width = 8
+draw_blocks = 1
+draw_fine = 8
+"""
+
 
 @pytest.fixture
 def recipes(tmp_path):
@@ -95,9 +104,10 @@ def test_two_processes_go_through_them_together(recipes):
     (recipes / "photos").mkdir()
     for seed in range(2):
         images.save(recipes / "photos" / f"{seed}.png", 300, 280)
-    for name in ("first", "second"):
-        text = (recipes / f"{name}.toml").read_text()
-        (recipes / f"{name}.toml").write_text(text.replace("batch = 2", "batch = 4"))
+    whole = RECIPE.replace("batch = 2", "batch = 4")
+    (recipes / "first.toml").write_text(whole)
+    drawing = whole.replace('"regression"', '"drawing"').replace("[codec]", DRAWING)
+    (recipes / "second.toml").write_text('initial = "first.toml"\n' + drawing)
     argv = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     argv += ["-m", "dit4sr_cli", "train", "second.toml", "--data", "photos", "-o", "o"]
     done = subprocess.run(
