@@ -124,7 +124,6 @@ class DrawConfig:
         phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
         perceptual: weight of ST-LPIPS; 0: it is not needed.
         perceptual_share: of the tiles, that it judges.
-        sharpen: how much more detail than the original has is asked for where restoring is hard.
         joint: share of the learning rate that the transformer and the rest of the codec learn
             with; 0: they stay as they are.
         undrawn, flow: weights of the errors before the stage and of the flow, if they learn.
@@ -139,7 +138,6 @@ class DrawConfig:
     dots: float = 10.0
     perceptual: float = 0.0
     perceptual_share: float = 0.5
-    sharpen: float = 0.0
     joint: float = 0.0
     undrawn: float = 0.3
     flow: float = 0.005

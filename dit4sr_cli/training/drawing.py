@@ -1,20 +1,17 @@
 """The embedded model's last objective: its decoder's last stage learns to draw.
 
-Errors pull towards the original, or one with more contrast at its edges; ST-LPIPS towards its
-sharpness; `training.artefacts` has what keeps the latter from drawing patterns. Tiles that are
-restored well, plain or clean ones, hear less of sharpness: they must not get worse. The rest of the
-networks stays as it is or learns along.
+Errors pull towards the original, ST-LPIPS towards its sharpness; `training.artefacts` has what
+keeps the latter from drawing patterns. Tiles that are restored well, plain or clean ones, hear less
+of ST-LPIPS: they must not get worse. The rest of the networks stays as it is or learns along.
 Shapes: B samples of this process's piece, H W pixels. Pictures are in 0..1 here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import conv2d, pad
 
 from dit4sr_cli.training.artefacts import dot_loss, lattice_loss, outlier_loss, phase_loss
 from dit4sr_cli.training.config import TrainConfig
@@ -25,9 +22,7 @@ from dit4sr_cli.training.regression import flow_loss, regress, to_signed
 from dit4sr_cli.training.share import Share, generator
 
 ERROR_SCALE, LEAST, MOST = 0.05, 0.05, 1.3
-"""A tile hears of sharpness by its error over this, within bounds."""
-SHARPEN_SIGMA = 1.5
-"""In pixels: the edges whose contrast is raised."""
+"""A tile hears ST-LPIPS by its error over this, within bounds."""
 _FLOW_SHARE = 0.125
 """Of the tiles, on which the transformer keeps in practice with noise."""
 _SMOOTH = 1e-6
@@ -54,9 +49,8 @@ class Drawing(nn.Module):
         undrawn, original = _windows(settings.window, generators, undrawn, original)
         drawn = (self.networks.codec.draw(undrawn).float() + 1) / 2
         heard = _heard((undrawn.detach() + 1) / 2, original)
-        aim = _sharpened(original, settings.sharpen * heard) if settings.sharpen else original
-        parts |= self._losses(drawn, aim)
-        parts |= self._perceived(drawn, aim, heard, generators, share)
+        parts |= self._losses(drawn, original)
+        parts |= self._perceived(drawn, original, heard, generators, share)
         return {**parts, "total": torch.stack(list(parts.values())).sum()}
 
     @torch.no_grad()
@@ -94,7 +88,12 @@ class Drawing(nn.Module):
         return parts
 
     def _perceived(
-        self, drawn: Tensor, aim: Tensor, heard: Tensor, generators: list[Generator], share: Share
+        self,
+        drawn: Tensor,
+        original: Tensor,
+        heard: Tensor,
+        generators: list[Generator],
+        share: Share,
     ) -> dict[str, Tensor]:
         """ST-LPIPS of the batch's first tiles."""
         if self.perceptual is None:
@@ -103,7 +102,7 @@ class Drawing(nn.Module):
         count = share.count_below(many)
         if not count:
             return {"perceptual": drawn.new_zeros(())}
-        distance = self.perceptual(drawn[:count], aim[:count], generators[:count])
+        distance = self.perceptual(drawn[:count], original[:count], generators[:count])
         weight = self.config.draw.perceptual * share.weight(count, many)
         return {"perceptual": weight * (distance * heard[:count]).mean()}
 
@@ -121,19 +120,9 @@ class Drawing(nn.Module):
 
 
 def _heard(undrawn: Tensor, original: Tensor) -> Tensor:
-    """[B] how much of sharpness each tile hears."""
+    """[B] how much of ST-LPIPS each tile hears."""
     error = (undrawn - original).abs().mean((1, 2, 3))
     return (error / ERROR_SCALE).clamp(LEAST, MOST)
-
-
-def _sharpened(originals: Tensor, amounts: Tensor) -> Tensor:
-    """Pictures in 0..1 with as much unsharp masking as each one's of amounts [B] says."""
-    reach = math.ceil(3 * SHARPEN_SIGMA)
-    bell = torch.exp(-((torch.arange(-reach, reach + 1) / SHARPEN_SIGMA) ** 2) / 2).to(originals)
-    bell = (bell / bell.sum()).expand(3, 1, 1, -1)
-    blurred = pad(originals, (reach, reach, reach, reach), mode="replicate")
-    blurred = conv2d(conv2d(blurred, bell, groups=3), bell.transpose(2, 3), groups=3)
-    return (originals + amounts[:, None, None, None] * (originals - blurred)).clamp(0, 1)
 
 
 def _windows(side: int, generators: list[Generator], *pictures: Tensor) -> list[Tensor]:

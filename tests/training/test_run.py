@@ -248,14 +248,3 @@ def test_the_rest_learns_along_and_resumes_to_the_bit(photographs, tmp_path):
             for place in (model, folder)
         )
         assert not torch.equal(before, after)
-
-
-def test_sharpening_raises_edges_and_spares_what_is_restored_well():
-    from dit4sr_cli.training.drawing import _sharpened
-
-    edge = torch.full((2, 3, 16, 16), 0.3)
-    edge[..., 8:] = 0.6
-    hard, easy = _sharpened(edge, torch.tensor([0.6, 0.0]))
-    torch.testing.assert_close(easy, edge[1])
-    assert hard[..., 8].min() > 0.62 and hard[..., 7].max() < 0.28
-    torch.testing.assert_close(hard[..., 0], edge[0, ..., 0])

@@ -72,7 +72,6 @@ def test_nano_is_made_by_one_command():
     assert [stage.name for stage in stages("nano")] == [
         "nano-begin",
         "nano-finish",
-        "nano-draw",
         "",
     ]
 
