@@ -110,7 +110,7 @@ def _make_recipes(folder: Path) -> None:
         text = source.read_text(encoding="utf-8")
         for key, value in (
             ("steps", "1"),
-            ("batch", "2"),
+            ("batch", "4"),
             ("warmup", "0"),
             ("workers", "0"),
             ("samples", "1"),

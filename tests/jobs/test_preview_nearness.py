@@ -15,9 +15,9 @@ from dit4sr_cli.core.settings import UpscaleSettings
 from dit4sr_cli.core.types import Box, Size
 from dit4sr_cli.jobs.preview.window import bicubic_of, statistics_of, window_of
 
-SIZE = (121, 90)
+SIZE = (181, 150)
 PICTURE = np.asarray(images.scene(*SIZE))
-PLACES = [Box(0, 0, 16, 16), Box(40, 36, 24, 16), Box(101, 74, 20, 16)]
+PLACES = [Box(0, 0, 16, 16), Box(40, 36, 24, 16), Box(161, 134, 20, 16)]
 
 
 @pytest.fixture(scope="module")
