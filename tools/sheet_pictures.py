@@ -1,7 +1,7 @@
-"""Makes the small pictures of nano's sheet, and their originals, out of scikit-image's photographs.
+r"""Makes the small pictures of nano's sheet, with originals, from scikit-image's photographs.
 
     python tools/sheet_pictures.py FOLDER
-    dit4sr eval FOLDER/lr --reference FOLDER/hr --model nano --outputs PEER=DIR \\
+    dit4sr eval FOLDER/lr --reference FOLDER/hr --model nano --outputs PEER=DIR \
         --sheet sheet.png --sheet-crop 200
 
 Degraded in second order, as an old photograph would be; the same each time.
