@@ -65,7 +65,7 @@ def test_16_bits_agree_with_8(nano):
     assert sixteen.pixels.dtype == np.uint16
     difference = sixteen.pixels / 257 - nano.upscale(eight).pixels
     # Rounding before the model is not rounding after it: a few pixels at hard edges differ more.
-    assert np.quantile(abs(difference), 0.999) <= 4 and abs(difference).mean() < 0.5
+    assert np.quantile(abs(difference), 0.999) <= 4 and abs(difference).mean() < 0.6
     assert len(np.unique(sixteen.pixels)) > 256
     assert np.asarray(sixteen.image).dtype == np.uint8
 
