@@ -24,7 +24,8 @@ def test_small_pictures_are_enlarged():
 
 
 def test_without_its_package_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "stlpips_pytorch", None)
+    for name in ("stlpips_pytorch", "stlpips_pytorch.stlpips"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match="perceptual loss needs the package stlpips_pytorch"):
         Perceptual()
 
