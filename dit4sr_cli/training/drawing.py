@@ -43,7 +43,7 @@ class Drawing(nn.Module):
         original = batch["original"].flatten(0, 1).float() / 255
         generators = [generator(self.config.seed, sample) for sample in share.samples(step)]
         with torch.set_grad_enabled(settings.joint > 0):
-            lr = self._encode(to_signed(batch["enlarged"].flatten(0, 1)))
+            lr = self._lr(batch)
             undrawn = self._undrawn(lr)
         parts = self._rest(undrawn, original, lr, share, step) if settings.joint else {}
         undrawn, original = _windows(settings.window, generators, undrawn, original)
@@ -56,8 +56,12 @@ class Drawing(nn.Module):
     @torch.no_grad()
     def restore(self, batch: Mapping[str, Tensor], number: int) -> Tensor:
         """Pictures [B, 3, H, W] in about -1..1 of `batch`'s `enlarged`; there is no noise."""
-        lr = self._encode(to_signed(batch["enlarged"].flatten(0, 1)))
+        lr = self._lr(batch)
         return self.networks.codec.draw(self._undrawn(lr))
+
+    def _lr(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Latents of what is to be restored."""
+        return self._encode(to_signed(batch["enlarged"].flatten(0, 1)))
 
     def _encode(self, images: Tensor) -> Tensor:
         """Latents of images in -1..1; transforms keep their precision."""

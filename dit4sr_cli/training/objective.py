@@ -46,7 +46,9 @@ def parameter_groups(
     return groups
 
 
-def _group(module: nn.Module, share: float = 1.0, without: nn.Module | None = None) -> Any:
+def _group(
+    module: nn.Module, share: float = 1.0, without: nn.Module | None = None
+) -> dict[str, Any]:
     others = set(without.parameters()) if without else set()
     trained = [p for p in module.parameters() if p.requires_grad and p not in others]
     return {"params": trained, "share": share}
