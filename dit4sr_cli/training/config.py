@@ -47,6 +47,7 @@ class DataConfig:
         tile: side in pixels.
         tiles_per_crop: tiles from one degraded crop.
         light_share: of the crops, that are only reduced and not degraded.
+        once_share: that are degraded once: less than the paper's, more like most photographs.
         detailed: of two windows of a crop take the one with more detail.
         validation_photographs: the first so many are never trained on; of prepared latents, too.
         workers: processes that make samples ahead.
@@ -55,6 +56,7 @@ class DataConfig:
     tile: int = 128
     tiles_per_crop: int = 2
     light_share: float = 0.25
+    once_share: float = 0.0
     detailed: bool = False
     validation_photographs: int = 8
     workers: int = 1

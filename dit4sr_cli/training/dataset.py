@@ -12,7 +12,14 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from dit4sr_cli.core.errors import InputError
-from dit4sr_cli.training.degrade import SCALE, degrade, degrade_lightly, from_pil, to_pil
+from dit4sr_cli.training.degrade import (
+    SCALE,
+    degrade,
+    degrade_lightly,
+    degrade_once,
+    from_pil,
+    to_pil,
+)
 from dit4sr_cli.training.photos import Photo, read_manifest
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -68,6 +75,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         tiles_per_crop: int,
         light_share: float,
         length: int,
+        once_share: float = 0.0,
         detailed: bool = False,
     ) -> None:
         self.photographs = photographs
@@ -75,7 +83,8 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         sides = np.array([float(p.shape[0] * p.shape[1]) ** 0.5 for p in photographs])
         self.weights = torch.from_numpy(sides / sides.sum())
         self.seed, self.tile, self.tiles_per_crop = seed, tile, tiles_per_crop
-        self.light_share, self.length, self.detailed = light_share, length, detailed
+        self.light_share, self.once_share = light_share, once_share
+        self.length, self.detailed = length, detailed
 
     def __len__(self) -> int:
         return self.length
@@ -83,8 +92,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         generator = Generator().manual_seed(self.seed * 1_000_003 + index)
         crop = self._crop(generator)
-        light = float(torch.rand((), generator=generator)) < self.light_share
-        small = (degrade_lightly if light else degrade)(crop, generator)
+        small = self._reduced(crop, generator)
         enlarged = to_pil(small).resize((_CROP, _CROP), Image.Resampling.BICUBIC)
         pair = torch.stack([crop, from_pil(enlarged)])
         tiles = torch.stack(
@@ -92,6 +100,15 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         )
         tiles = (tiles * 255).round().to(torch.uint8)
         return tiles[0], tiles[1]
+
+    def _reduced(self, crop: Tensor, generator: Generator) -> Tensor:
+        """[3, 64, 64]: only reduced, degraded once, or as the paper does, each so often."""
+        drawn = float(torch.rand((), generator=generator))
+        if drawn < self.light_share:
+            return degrade_lightly(crop, generator)
+        if drawn < self.light_share + self.once_share:
+            return degrade_once(crop, generator)
+        return degrade(crop, generator)
 
     def _crop(self, generator: Generator) -> Tensor:
         """A turned, mirrored crop [3, 256, 256] at a random reduction of a random photograph."""

@@ -158,6 +158,7 @@ def _tiles(config: TrainConfig, pictures: Sequence[np.ndarray], *, length: int) 
         tile=config.data.tile,
         tiles_per_crop=config.samples_per_item,
         light_share=config.data.light_share,
+        once_share=config.data.once_share,
         detailed=config.data.detailed,
         length=length,
     )

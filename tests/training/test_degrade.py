@@ -13,7 +13,15 @@ import torch
 from PIL import Image
 from torch import Generator
 
-from dit4sr_cli.training.degrade import degrade, degrade_lightly, from_pil, kernels, passes, to_pil
+from dit4sr_cli.training.degrade import (
+    degrade,
+    degrade_lightly,
+    degrade_once,
+    from_pil,
+    kernels,
+    passes,
+    to_pil,
+)
 from dit4sr_cli.training.degrade.kernels import Bell, Sinc
 from dit4sr_cli.training.degrade.noise import Noise, noisy
 from dit4sr_cli.training.degrade.pictures import jpeg
@@ -404,3 +412,22 @@ def test_light_degradation_is_bicubic_or_its_jpeg():
         errors.append(float((small - plain).abs().mean()))
     assert 4 <= sum(error == 0 for error in errors) <= 16
     assert 0 < max(errors) < 0.25
+
+
+def test_one_pass_lies_between_bicubic_and_the_papers_two():
+    generators = [Generator().manual_seed(seed) for seed in range(40)]
+    errors = {}
+    plain = from_pil(to_pil(_photo()).resize((16, 16), Image.Resampling.BICUBIC))
+    for how in (degrade_lightly, degrade_once, degrade):
+        results = [how(_photo(), generator) for generator in generators]
+        assert all(small.shape == (3, 16, 16) for small in results)
+        assert all(torch.equal(small, (small * 255).round() / 255) for small in results)
+        errors[how] = sum(float((small - plain).abs().mean()) for small in results)
+    assert errors[degrade_lightly] < errors[degrade_once] < errors[degrade]
+
+
+def test_one_pass_is_a_function_of_the_seed():
+    first, again, other = (
+        degrade_once(_photo(), Generator().manual_seed(seed)) for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)

@@ -179,6 +179,19 @@ def test_pairs_show_the_same_place(photographs):
         assert (original.flip(-1) - enlarged).abs().mean() > (original - enlarged).abs().mean()
 
 
+def test_shares_say_how_crops_are_degraded(photographs):
+    """The draw that chooses is the same, so shares of 1 give each kind on its own."""
+    pictures = load_photographs(photographs)
+
+    def first(**shares: float) -> torch.Tensor:
+        options = {"seed": 2, "tile": 64, "tiles_per_crop": 1, "length": 8, "light_share": 0.0}
+        return TileDataset(pictures, **(options | shares))[0][1]
+
+    paper, once, light = first(), first(once_share=1.0), first(light_share=1.0)
+    assert not torch.equal(paper, once) and not torch.equal(once, light)
+    assert torch.equal(first(light_share=1.0, once_share=1.0), light)
+
+
 def test_bad_recipes_are_refused(tmp_path):
     for text, message in [
         ("seed = 1", "transformer"),

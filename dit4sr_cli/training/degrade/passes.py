@@ -24,6 +24,12 @@ from dit4sr_cli.training.degrade.pictures import from_pil, jpeg, to_pil
 from dit4sr_cli.training.degrade.table import FIRST, MODES, SCALE, SECOND, Mode
 
 _LIGHT_QUALITY = (70, 98)
+_REDUCTIONS = (
+    Image.Resampling.BOX,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,19 @@ def degrade_lightly(image: Tensor, generator: Generator) -> Tensor:
     if not draws.chance(0.5, generator):
         return reduced
     return jpeg(reduced, draws.integer(_LIGHT_QUALITY, generator))
+
+
+def degrade_once(image: Tensor, generator: Generator) -> Tensor:
+    """Reduce [3, H, W] as a camera and a web page do: blurred, reduced, some noise, mostly a JPEG."""
+    height, width = image.shape[-2:]
+    plan = _draw_pass(table.ONCE, generator)
+    blurred = to_pil(filtered(image, plan.kernel))
+    filter = draws.choice(_REDUCTIONS, generator)
+    small = from_pil(blurred.resize((width // SCALE, height // SCALE), filter))
+    small = noisy(small, plan.noise, generator)
+    if draws.chance(table.ONCE_JPEG_PROBABILITY, generator):
+        return jpeg(small, plan.quality)
+    return (small.clamp(0, 1) * 255).round() / 255
 
 
 def draw(generator: Generator) -> Degradation:

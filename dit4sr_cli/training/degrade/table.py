@@ -91,3 +91,7 @@ class Pass:
 
 FIRST = Pass(1.0, (0.2, 3.0), (0.2, 0.7, 0.1), (0.3, 1.5), (1, 15), (0.05, 2.0), (60, 95))
 SECOND = Pass(0.5, (0.2, 1.5), (0.3, 0.4, 0.3), (0.6, 1.2), (1, 12), (0.05, 1.0), (60, 100))
+
+ONCE = Pass(0.8, (0.2, 3.5), (0.0, 1.0, 0.0), (0.25, 0.25), (0, 8), (0.0, 0.8), (50, 98))
+"""Not the paper's: a camera's blur and noise and one JPEG, as most photographs are, for nano."""
+ONCE_JPEG_PROBABILITY = 0.85
