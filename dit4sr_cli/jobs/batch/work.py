@@ -119,8 +119,8 @@ def enlarge(
         observe = _of_several(talk(group[0].job), len(group))
         try:
             return [*steps.enlarge_together([r.opened for r in group], told, upscaler, observe)]
-        except Exception:
-            observe(events.Noted("that failed, so they go one by one"))
+        except Exception as error:
+            observe(events.Noted(f"together they failed ({error}), so they go one by one"))
     return [_alone(ready, captions, upscaler, on_error, talk) for ready in group]
 
 
