@@ -22,7 +22,7 @@ from dit4sr_cli.training.regression import flow_loss, regress, to_signed
 from dit4sr_cli.training.share import Share, generator
 
 ERROR_SCALE, LEAST, MOST = 0.05, 0.04, 1.6
-"""A tile hears ST-LPIPS by the root of its error over this, within bounds: much noise, much of it."""
+"""A tile hears ST-LPIPS by the root of its error over this, within bounds: clean ones less."""
 _FLOW_SHARE = 0.125
 """Of the tiles, on which the transformer keeps in practice with noise."""
 _SMOOTH = 1e-6

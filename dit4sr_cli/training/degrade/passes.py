@@ -81,7 +81,7 @@ def degrade_lightly(image: Tensor, generator: Generator) -> Tensor:
 
 
 def degrade_once(image: Tensor, generator: Generator) -> Tensor:
-    """Reduce [3, H, W] as a camera and a web page do: blurred, reduced, some noise, mostly a JPEG."""
+    """Reduce [3, H, W] as a camera and the web do: blur, reduction, some noise, mostly a JPEG."""
     height, width = image.shape[-2:]
     plan = _draw_pass(table.ONCE, generator)
     blurred = to_pil(filtered(image, plan.kernel))
