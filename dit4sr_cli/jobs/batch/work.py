@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dit4sr_cli.core import events
 from dit4sr_cli.core.errors import ModelError, OutOfMemoryError
+from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.jobs import estimate, plan, steps
 from dit4sr_cli.jobs.batch.request import Job, Request
 from dit4sr_cli.jobs.record import Outcome
@@ -120,7 +121,8 @@ def enlarge(
         try:
             return [*steps.enlarge_together([r.opened for r in group], told, upscaler, observe)]
         except Exception as error:
-            observe(events.Noted(f"together they failed ({error}), so they go one by one"))
+            reason = as_reason(error)
+            observe(events.Noted(f"together they failed ({reason}), so they go one by one"))
     return [_alone(ready, captions, upscaler, on_error, talk) for ready in group]
 
 

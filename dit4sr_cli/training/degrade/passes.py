@@ -72,9 +72,7 @@ def degrade(image: Tensor, generator: Generator) -> Tensor:
 
 def degrade_lightly(image: Tensor, generator: Generator) -> Tensor:
     """Reduce [3, H, W] by bicubic alone; half of them are saved as a JPEG afterwards."""
-    height, width = image.shape[-2:]
-    small = (width // SCALE, height // SCALE)
-    reduced = from_pil(to_pil(image).resize(small, Image.Resampling.BICUBIC))
+    reduced = _reduced(image, Image.Resampling.BICUBIC)
     if not draws.chance(0.5, generator):
         return reduced
     return jpeg(reduced, draws.integer(_LIGHT_QUALITY, generator))
@@ -82,15 +80,12 @@ def degrade_lightly(image: Tensor, generator: Generator) -> Tensor:
 
 def degrade_once(image: Tensor, generator: Generator) -> Tensor:
     """Reduce [3, H, W] as a camera and the web do: blur, reduction, some noise, mostly a JPEG."""
-    height, width = image.shape[-2:]
     plan = _draw_pass(table.ONCE, generator)
-    blurred = to_pil(filtered(image, plan.kernel))
-    filter = draws.choice(_REDUCTIONS, generator)
-    small = from_pil(blurred.resize((width // SCALE, height // SCALE), filter))
+    small = _reduced(filtered(image, plan.kernel), draws.choice(_REDUCTIONS, generator))
     small = noisy(small, plan.noise, generator)
     if draws.chance(table.ONCE_JPEG_PROBABILITY, generator):
         return jpeg(small, plan.quality)
-    return (small.clamp(0, 1) * 255).round() / 255
+    return _rounded(small)
 
 
 def draw(generator: Generator) -> Degradation:
@@ -112,8 +107,7 @@ def apply(image: Tensor, plan: Degradation, generator: Generator) -> Tensor:
     image = _one_pass(image, plan.second, small, generator)
     if plan.is_jpeg_last:
         return jpeg(_last(image, plan, small), plan.second.quality)
-    image = _last(jpeg(image, plan.second.quality), plan, small)
-    return (image.clamp(0, 1) * 255).round() / 255
+    return _rounded(_last(jpeg(image, plan.second.quality), plan, small))
 
 
 def _draw_pass(settings: table.Pass, generator: Generator) -> OnePass:
@@ -142,6 +136,17 @@ def _one_pass(image: Tensor, plan: OnePass, base: tuple[int, int], generator: Ge
 
 def _last(image: Tensor, plan: Degradation, size: tuple[int, int]) -> Tensor:
     return filtered(_resized(image, size, plan.last_mode), plan.last_kernel)
+
+
+def _reduced(image: Tensor, resampling: Image.Resampling) -> Tensor:
+    """[3, H, W] to [3, H/4, W/4] as programs do it: 8 bits, averaged over all that they take."""
+    height, width = image.shape[-2:]
+    return from_pil(to_pil(image).resize((width // SCALE, height // SCALE), resampling))
+
+
+def _rounded(image: Tensor) -> Tensor:
+    """The values that an 8-bit file holds."""
+    return (image.clamp(0, 1) * 255).round() / 255
 
 
 def _resized(image: Tensor, size: tuple[int, int], mode: Mode) -> Tensor:
