@@ -19,6 +19,7 @@ from dit4sr_cli.training.degrade import (
     degrade_once,
     from_pil,
     kernels,
+    once,
     passes,
     to_pil,
 )
@@ -431,3 +432,50 @@ def test_one_pass_is_a_function_of_the_seed():
         degrade_once(_photo(), Generator().manual_seed(seed)) for seed in (3, 3, 4)
     )
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def _once(**settings):
+    """The camera's settings with everything left out but what is named."""
+    nothing = replace(
+        once.table.ONCE,
+        blur_probability=0,
+        aliased_probability=0,
+        noise_sigma=(0, 0),
+        poisson_scale=(0, 0),
+        sharpened_probability=0,
+        jpeg_probability=0,
+    )
+    return replace(nothing, **settings)
+
+
+def test_aliased_pixels_are_the_middle_of_their_square(monkeypatch):
+    monkeypatch.setattr(once.table, "ONCE", _once(aliased_probability=1))
+    small = degrade_once(_photo(), Generator().manual_seed(0))
+    pixels = _photo().numpy()
+    middles = sum(pixels[:, y::4, x::4] for y in (1, 2) for x in (1, 2)) / 4
+    np.testing.assert_allclose(small, middles, atol=0.51 / 255)
+
+
+def test_a_slanting_edge_steps_only_where_pixels_see_their_middle(monkeypatch):
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    edge = (y > 100 + x / 8).float().expand(3, -1, -1)
+    between = []
+    for probability in (0, 1):
+        monkeypatch.setattr(once.table, "ONCE", _once(aliased_probability=probability))
+        small = degrade_once(edge, Generator().manual_seed(0))
+        between.append(int(((small > 0.05) & (small < 0.95)).sum()))
+    assert between[1] < 0.7 * between[0]
+
+
+def test_sharpening_adds_what_a_bell_takes_away(monkeypatch):
+    settings = _once(
+        sharpened_probability=1, sharpened_sigma=(0.8, 0.8), sharpened_amount=(1.5, 1.5)
+    )
+    monkeypatch.setattr(once.table, "ONCE", settings)
+    sharp = degrade_once(_photo(), Generator().manual_seed(1))
+    monkeypatch.setattr(once.table, "ONCE", _once())
+    plain = degrade_once(_photo(), Generator().manual_seed(1))
+    soft = kernels.filtered(plain, Bell(7, 0.8, 0.8))
+    expected = (plain + 1.5 * (plain - soft)).clamp(0, 1)
+    torch.testing.assert_close(sharp, expected, atol=0.51 / 255, rtol=0)
+    assert float((sharp - plain).abs().max()) > 0.02

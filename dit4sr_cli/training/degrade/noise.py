@@ -29,7 +29,7 @@ class Noise:
     is_grey: bool
 
 
-def draw_noise(settings: table.Pass, generator: Generator) -> Noise:
+def draw_noise(settings: table.Pass | table.Once, generator: Generator) -> Noise:
     """The noise of a pass."""
     is_gaussian = draws.chance(table.GAUSSIAN_PROBABILITY, generator)
     is_grey = draws.chance(table.GREY_PROBABILITY, generator)

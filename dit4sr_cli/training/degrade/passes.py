@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
@@ -20,16 +19,8 @@ from dit4sr_cli.training.degrade.kernels import (
     filtered,
 )
 from dit4sr_cli.training.degrade.noise import Noise, draw_noise, noisy
-from dit4sr_cli.training.degrade.pictures import from_pil, jpeg, to_pil
+from dit4sr_cli.training.degrade.pictures import jpeg, rounded
 from dit4sr_cli.training.degrade.table import FIRST, MODES, SCALE, SECOND, Mode
-
-_LIGHT_QUALITY = (70, 98)
-_REDUCTIONS = (
-    Image.Resampling.BOX,
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BICUBIC,
-    Image.Resampling.LANCZOS,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +61,6 @@ def degrade(image: Tensor, generator: Generator) -> Tensor:
     return apply(image, draw(generator), generator)
 
 
-def degrade_lightly(image: Tensor, generator: Generator) -> Tensor:
-    """Reduce [3, H, W] by bicubic alone; half of them are saved as a JPEG afterwards."""
-    reduced = _reduced(image, Image.Resampling.BICUBIC)
-    if not draws.chance(0.5, generator):
-        return reduced
-    return jpeg(reduced, draws.integer(_LIGHT_QUALITY, generator))
-
-
-def degrade_once(image: Tensor, generator: Generator) -> Tensor:
-    """Reduce [3, H, W] as a camera and the web do: blur, reduction, some noise, mostly a JPEG."""
-    plan = _draw_pass(table.ONCE, generator)
-    small = _reduced(filtered(image, plan.kernel), draws.choice(_REDUCTIONS, generator))
-    small = noisy(small, plan.noise, generator)
-    if draws.chance(table.ONCE_JPEG_PROBABILITY, generator):
-        return jpeg(small, plan.quality)
-    return _rounded(small)
-
-
 def draw(generator: Generator) -> Degradation:
     """Decide everything, as the table has it."""
     return Degradation(
@@ -107,7 +80,7 @@ def apply(image: Tensor, plan: Degradation, generator: Generator) -> Tensor:
     image = _one_pass(image, plan.second, small, generator)
     if plan.is_jpeg_last:
         return jpeg(_last(image, plan, small), plan.second.quality)
-    return _rounded(_last(jpeg(image, plan.second.quality), plan, small))
+    return rounded(_last(jpeg(image, plan.second.quality), plan, small))
 
 
 def _draw_pass(settings: table.Pass, generator: Generator) -> OnePass:
@@ -136,17 +109,6 @@ def _one_pass(image: Tensor, plan: OnePass, base: tuple[int, int], generator: Ge
 
 def _last(image: Tensor, plan: Degradation, size: tuple[int, int]) -> Tensor:
     return filtered(_resized(image, size, plan.last_mode), plan.last_kernel)
-
-
-def _reduced(image: Tensor, resampling: Image.Resampling) -> Tensor:
-    """[3, H, W] to [3, H/4, W/4] as programs do it: 8 bits, averaged over all that they take."""
-    height, width = image.shape[-2:]
-    return from_pil(to_pil(image).resize((width // SCALE, height // SCALE), resampling))
-
-
-def _rounded(image: Tensor) -> Tensor:
-    """The values that an 8-bit file holds."""
-    return (image.clamp(0, 1) * 255).round() / 255
 
 
 def _resized(image: Tensor, size: tuple[int, int], mode: Mode) -> Tensor:

@@ -30,3 +30,8 @@ def to_pil(image: Tensor) -> Image.Image:
 def from_pil(image: Image.Image) -> Tensor:
     """An 8-bit RGB picture to [3, H, W] in 0..1."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def rounded(image: Tensor) -> Tensor:
+    """The values that an 8-bit file holds."""
+    return (image.clamp(0, 1) * 255).round() / 255

@@ -92,6 +92,44 @@ class Pass:
 FIRST = Pass(1.0, (0.2, 3.0), (0.2, 0.7, 0.1), (0.3, 1.5), (1, 15), (0.05, 2.0), (60, 95))
 SECOND = Pass(0.5, (0.2, 1.5), (0.3, 0.4, 0.3), (0.6, 1.2), (1, 12), (0.05, 1.0), (60, 100))
 
-ONCE = Pass(0.8, (0.2, 3.5), (0.0, 1.0, 0.0), (0.25, 0.25), (0, 8), (0.0, 0.8), (50, 98))
-"""Not the paper's: a camera's blur and noise and one JPEG, as most photographs are, for nano."""
-ONCE_JPEG_PROBABILITY = 0.85
+LIGHT_QUALITY = (70, 98)
+"""JPEG of a picture that a program reduced; not the paper's, for the embedded model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What a camera and the web do; not the paper's, for the embedded model.
+
+    Args:
+        blur_probability, sigma, noise_sigma, poisson_scale, jpeg_quality: as a pass has them.
+        aliased_probability: of pixels that see their middle alone.
+        sharpened_probability: of the camera's sharpening, before the JPEG.
+        sharpened_sigma: of its bell, in pixels of the LR.
+        sharpened_amount: of what the bell takes away.
+        jpeg_probability: of a JPEG at all.
+    """
+
+    blur_probability: float
+    sigma: Range
+    aliased_probability: float
+    noise_sigma: Range
+    poisson_scale: Range
+    sharpened_probability: float
+    sharpened_sigma: Range
+    sharpened_amount: Range
+    jpeg_probability: float
+    jpeg_quality: tuple[int, int]
+
+
+ONCE = Once(
+    blur_probability=0.7,
+    sigma=(0.2, 3.5),
+    aliased_probability=0.3,
+    noise_sigma=(0, 8),
+    poisson_scale=(0.0, 0.8),
+    sharpened_probability=0.4,
+    sharpened_sigma=(0.5, 1.0),
+    sharpened_amount=(0.2, 1.5),
+    jpeg_probability=0.85,
+    jpeg_quality=(50, 98),
+)
