@@ -48,7 +48,7 @@ class DataConfig:
         tiles_per_crop: tiles from one degraded crop.
         light_share: of the crops, that are only reduced and not degraded.
         once_share: that are degraded once: less than the paper's, more like most photographs.
-        detailed: of two windows of a crop take the one with more detail.
+        detailed: of two windows of a crop take the one with more detail, unless it is only reduced.
         validation_photographs: the first so many are never trained on; of prepared latents, too.
         workers: processes that make samples ahead.
     """

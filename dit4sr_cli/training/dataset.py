@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from dit4sr_cli.training.degrade import (
     to_pil,
 )
 from dit4sr_cli.training.photos import Photo, read_manifest
+
+Degrade: TypeAlias = Callable[[Tensor, Generator], Tensor]
+"""Reduces [3, H, W] to [3, H/4, W/4]."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _CROP = 256
@@ -92,23 +96,24 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         generator = Generator().manual_seed(self.seed * 1_000_003 + index)
         crop = self._crop(generator)
-        small = self._reduced(crop, generator)
+        how = self._draw_degradation(generator)
+        small = how(crop, generator)
         enlarged = to_pil(small).resize((_CROP, _CROP), Image.Resampling.BICUBIC)
         pair = torch.stack([crop, from_pil(enlarged)])
+        # Smooth tiles teach little, except how a picture looks that has nothing to restore.
+        candidates = 2 if self.detailed and how is not degrade_lightly else 1
         tiles = torch.stack(
-            [self._tile(pair, generator) for _ in range(self.tiles_per_crop)], dim=1
+            [self._tile(pair, candidates, generator) for _ in range(self.tiles_per_crop)], dim=1
         )
         tiles = (tiles * 255).round().to(torch.uint8)
         return tiles[0], tiles[1]
 
-    def _reduced(self, crop: Tensor, generator: Generator) -> Tensor:
-        """[3, 64, 64]: only reduced, degraded once, or as the paper does, each so often."""
+    def _draw_degradation(self, generator: Generator) -> Degrade:
+        """Only reduced, degraded once, or as the paper does, each so often."""
         drawn = float(torch.rand((), generator=generator))
         if drawn < self.light_share:
-            return degrade_lightly(crop, generator)
-        if drawn < self.light_share + self.once_share:
-            return degrade_once(crop, generator)
-        return degrade(crop, generator)
+            return degrade_lightly
+        return degrade_once if drawn < self.light_share + self.once_share else degrade
 
     def _crop(self, generator: Generator) -> Tensor:
         """A turned, mirrored crop [3, 256, 256] at a random reduction of a random photograph."""
@@ -125,14 +130,14 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         if side != _CROP:
             window = window.resize((_CROP, _CROP), Image.Resampling.LANCZOS)
         crop = from_pil(window)
-        turns, mirror = torch.randint(0, 8, (), generator=generator).item() % 4, 0
-        mirror = int(torch.randint(0, 2, (), generator=generator))
-        crop = torch.rot90(crop, int(turns), (1, 2))
-        return crop.flip(2) if mirror else crop
+        turns = int(torch.randint(0, 8, (), generator=generator)) % 4
+        is_mirrored = bool(torch.randint(0, 2, (), generator=generator))
+        crop = torch.rot90(crop, turns, (1, 2))
+        return crop.flip(2) if is_mirrored else crop
 
-    def _tile(self, pair: Tensor, generator: Generator) -> Tensor:
-        """A window of both pictures; if that is asked for, the one of two with more detail."""
-        windows = [self._window(pair, generator) for _ in range(2 if self.detailed else 1)]
+    def _tile(self, pair: Tensor, candidates: int, generator: Generator) -> Tensor:
+        """A window of both pictures: of so many the one with most detail."""
+        windows = [self._window(pair, generator) for _ in range(candidates)]
         return max(windows, key=lambda window: float(window[0].diff(dim=2).square().mean()))
 
     def _window(self, pair: Tensor, generator: Generator) -> Tensor:

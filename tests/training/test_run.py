@@ -192,6 +192,19 @@ def test_shares_say_how_crops_are_degraded(photographs):
     assert torch.equal(first(light_share=1.0, once_share=1.0), light)
 
 
+def test_detail_is_sought_but_in_crops_that_are_only_reduced(photographs):
+    pictures = load_photographs(photographs)
+
+    def detail(detailed: bool, **shares: float) -> float:
+        options = {"seed": 3, "tile": 64, "tiles_per_crop": 4, "length": 8, "light_share": 0.0}
+        dataset = TileDataset(pictures, detailed=detailed, **(options | shares))
+        tiles = torch.cat([dataset[i][0].float() for i in range(8)])
+        return float(tiles.diff(dim=-1).square().mean())
+
+    assert detail(True, once_share=1.0) > 1.1 * detail(False, once_share=1.0)
+    assert detail(True, light_share=1.0) == detail(False, light_share=1.0)
+
+
 def test_bad_recipes_are_refused(tmp_path):
     for text, message in [
         ("seed = 1", "transformer"),
