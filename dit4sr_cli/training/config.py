@@ -126,6 +126,9 @@ class DrawConfig:
         phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
         perceptual: weight of ST-LPIPS; 0: it is not needed.
         perceptual_share: of the tiles, that it judges.
+        adversarial: weight of what `training.adversary` says; 0: there is none.
+        adversarial_share: of the tiles, that it sees.
+        adversary: share of the learning rate that it learns with.
         joint: share of the learning rate that the transformer and the rest of the codec learn
             with; 0: they stay as they are.
         undrawn, flow: weights of the errors before the stage and of the flow, if they learn.
@@ -140,6 +143,9 @@ class DrawConfig:
     dots: float = 10.0
     perceptual: float = 0.0
     perceptual_share: float = 0.5
+    adversarial: float = 0.0
+    adversarial_share: float = 0.5
+    adversary: float = 0.7
     joint: float = 0.0
     undrawn: float = 0.3
     flow: float = 0.005

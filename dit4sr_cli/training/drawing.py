@@ -1,8 +1,9 @@
 """The embedded model's last objective: its decoder's last stage learns to draw.
 
 Errors pull towards the original, ST-LPIPS towards its sharpness; `training.artefacts` has what
-keeps the latter from drawing patterns. Tiles that are restored well, plain or clean ones, hear less
-of ST-LPIPS: they must not get worse. The rest of the networks stays as it is or learns along.
+keeps the latter from drawing patterns, and an adversary keeps it from cutting facets. Tiles that
+are restored well, plain or clean ones, hear less of ST-LPIPS: they must not get worse. The rest of
+the networks stays as it is or learns along.
 Shapes: B samples of this process's piece, H W pixels. Pictures are in 0..1 here.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor, nn
 
+from dit4sr_cli.training.adversary import Adversary
 from dit4sr_cli.training.artefacts import dot_loss, lattice_loss, outlier_loss, phase_loss
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.loss import texture_loss
@@ -36,6 +38,7 @@ class Drawing(nn.Module):
         super().__init__()
         self.networks, self.config = networks, config
         self.perceptual = Perceptual() if config.draw.perceptual else None
+        self.adversary = Adversary(config.seed) if config.draw.adversarial else None
 
     def forward(self, batch: Mapping[str, Tensor], share: Share, step: int) -> dict[str, Tensor]:
         """Loss parts and their sum, `total`; arguments as `training.regression` has them."""
@@ -46,11 +49,15 @@ class Drawing(nn.Module):
             lr = self._lr(batch)
             undrawn = self._undrawn(lr)
         parts = self._rest(undrawn, original, lr, share, step) if settings.joint else {}
-        undrawn, original = _windows(settings.window, generators, undrawn, original)
+        enlarged = batch["enlarged"].flatten(0, 1).float() / 255
+        undrawn, original, enlarged = _windows(
+            settings.window, generators, undrawn, original, enlarged
+        )
         drawn = (self.networks.codec.draw(undrawn).float() + 1) / 2
         heard = _heard((undrawn.detach() + 1) / 2, original)
         parts |= self._losses(drawn, original)
         parts |= self._perceived(drawn, original, heard, generators, share)
+        parts |= self._judged(drawn, original, enlarged, generators, share)
         return {**parts, "total": torch.stack(list(parts.values())).sum()}
 
     @torch.no_grad()
@@ -109,6 +116,31 @@ class Drawing(nn.Module):
         distance = self.perceptual(drawn[:count], original[:count], generators[:count])
         weight = self.config.draw.perceptual * share.weight(count, many)
         return {"perceptual": weight * (distance * heard[:count]).mean()}
+
+    def _judged(
+        self,
+        drawn: Tensor,
+        original: Tensor,
+        enlarged: Tensor,
+        generators: list[Generator],
+        share: Share,
+    ) -> dict[str, Tensor]:
+        """The adversary's own loss and what it makes of the batch's last tiles."""
+        if self.adversary is None:
+            return {}
+        settings = self.config.draw
+        first = share.batch - max(1, round(settings.adversarial_share * share.batch))
+        skipped = share.count_below(first)
+        if skipped == share.size:
+            return {"adversary": drawn.new_zeros(()), "adversarial": drawn.new_zeros(())}
+        own, judged = self.adversary.losses(
+            drawn[skipped:], original[skipped:], enlarged[skipped:], generators[skipped:]
+        )
+        weight = share.weight(share.size - skipped, share.batch - first)
+        return {
+            "adversary": weight * own.mean(),
+            "adversarial": settings.adversarial * weight * judged.mean(),
+        }
 
     def _losses(self, drawn: Tensor, original: Tensor) -> dict[str, Tensor]:
         settings, square = self.config.draw, (drawn - original).square()

@@ -60,6 +60,7 @@ class Run:
         self.config, self.accelerator, self.output = config, accelerator, output
         self.objective = objective.to(accelerator.device)
         self.networks = objective.networks
+        self.adversary = objective.adversary if isinstance(objective, Drawing) else None
         self.average = Average(self.networks, config.optimizer.ema)
         optimizer = _optimizer(objective, config)
         self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
@@ -79,6 +80,8 @@ class Run:
         try:
             self.networks.load_state_dict(state["networks"], strict=False)
             self.average.load(state["average"])
+            if self.adversary is not None:
+                self.adversary.load_state_dict(state["adversary"])
             self.optimizer.load_state_dict(state["optimizer"])
         except (KeyError, ValueError, RuntimeError) as error:
             raise InputError(
@@ -146,6 +149,7 @@ class Run:
                 {
                     "networks": trained_state(self.networks),
                     "average": self.average.state,
+                    "adversary": None if self.adversary is None else self.adversary.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "scaler": None if scaler is None else scaler.state_dict(),
                     "step": self.step,

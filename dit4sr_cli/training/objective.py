@@ -14,6 +14,9 @@ from dit4sr_cli.training.flow import Flow
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.regression import Regression
 
+_NERVOUS = (0.5, 0.99)
+"""AdamW's betas for an adversary: what it learns against changes with every step."""
+
 
 def build(
     networks: Networks, config: TrainConfig, null: Conditioning, codec: Codec | None
@@ -43,6 +46,8 @@ def parameter_groups(
     groups = [_group(draw)]
     if config.draw.joint:
         groups.append(_group(objective.networks, config.draw.joint, without=draw))
+    if objective.adversary is not None:
+        groups.append({**_group(objective.adversary, config.draw.adversary), "betas": _NERVOUS})
     return groups
 
 

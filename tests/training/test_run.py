@@ -135,6 +135,24 @@ def test_drawing_goes_on_from_a_model_and_resumes_to_the_bit(photographs, tmp_pa
     assert upscaler.upscale(np.zeros((40, 30, 3), np.uint8)).pixels.shape == (160, 120, 3)
 
 
+def test_an_adversary_resumes_to_the_bit_and_leaves_the_model_as_large(photographs, tmp_path):
+    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    plain = run(parse_config(DRAWING), photographs, tmp_path / "plain", initial=model, stop_after=4)
+    config = parse_config({**DRAWING, "draw": {"adversarial": 0.01}})
+    folder = run(config, photographs, tmp_path / "whole", initial=model, stop_after=4)
+    run(config, photographs, tmp_path / "parts", initial=model, stop_after=2)
+    run(config, photographs, tmp_path / "parts", initial=model, stop_after=4)
+    whole, parts = (checkpoint.load(tmp_path / name) for name in ("whole", "parts"))
+    for part in ("networks", "adversary"):
+        assert whole[part] and all(
+            torch.equal(whole[part][name], parts[part][name]) for name in whole[part]
+        )
+    name = "codec/diffusion_pytorch_model.safetensors"
+    before, after = load_file(plain / name), load_file(folder / name)
+    assert set(before) == set(after)
+    assert not torch.equal(before["draw.tail.weight"], after["draw.tail.weight"])
+
+
 def test_drawing_learns_to_beat_where_it_starts(photographs, tmp_path):
     optimizer = {"steps": 40, "batch": 4, "warmup": 2, "learning_rate": 3e-3, "ema": 0.9}
     seen = []
