@@ -40,7 +40,7 @@ Recipe = Annotated[
     typer.Argument(
         metavar="CONFIG",
         help="A recipe in TOML; or paper, nano, ablations, or a stage of nano: nano-begin, "
-        "nano-finish.",
+        "nano-finish, nano-draw.",
         autocompletion=complete_recipe,
     ),
 ]

@@ -83,7 +83,7 @@ def test_choices_are_offered(offered):
     assert offered("upscale", "--preset", "") == ["draft", "balanced", "best"]
     assert offered("batch", "in", "--color-fix", "w") == ["wavelet"]
     assert offered("upscale", "--format", "t") == ["tiff"]
-    assert offered("train", "nano") == ["nano", "nano-begin", "nano-finish"]
+    assert offered("train", "nano") == ["nano", "nano-begin", "nano-finish", "nano-draw"]
 
 
 def test_where_files_stand_nothing_is_offered(offered):

@@ -72,6 +72,7 @@ def test_nano_is_made_by_one_command():
     assert [stage.name for stage in stages("nano")] == [
         "nano-begin",
         "nano-finish",
+        "nano-draw",
         "",
     ]
 

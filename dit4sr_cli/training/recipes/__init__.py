@@ -17,6 +17,7 @@ def shipped() -> dict[str, Path]:
         NANO: nano / "train.toml",
         f"{NANO}-begin": nano / "begin.toml",
         f"{NANO}-finish": nano / "finish.toml",
+        f"{NANO}-draw": nano / "draw.toml",
         "ablations": here / "ablations.toml",
     }
 
