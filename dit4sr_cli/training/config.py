@@ -48,6 +48,8 @@ class DataConfig:
         tiles_per_crop: tiles from one degraded crop.
         light_share: of the crops, that are only reduced and not degraded.
         once_share: that are degraded once: less than the paper's, more like most photographs.
+        soft_share: of those only reduced, whose originals are soft or grainy.
+        figures_share: of the others, that have figures drawn over them.
         detailed: of two windows of a crop take the one with more detail, unless it is only reduced.
         validation_photographs: the first so many are never trained on; of prepared latents, too.
         workers: processes that make samples ahead.
@@ -57,6 +59,8 @@ class DataConfig:
     tiles_per_crop: int = 2
     light_share: float = 0.25
     once_share: float = 0.0
+    soft_share: float = 0.0
+    figures_share: float = 0.0
     detailed: bool = False
     validation_photographs: int = 8
     workers: int = 1
@@ -122,6 +126,7 @@ class DrawConfig:
     Args:
         window: side in pixels of what is drawn and judged of each tile.
         squared: weight of the mean squared error; the mean error has 1.
+        relative: errors of tiles that are restored well count more, as decibels have it.
         texture: weight of the distance of local contrast.
         phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
         perceptual: weight of ST-LPIPS; 0: it is not needed.
@@ -136,6 +141,7 @@ class DrawConfig:
 
     window: int = 112
     squared: float = 4.0
+    relative: bool = False
     texture: float = 0.004
     phase: float = 0.002
     lattice: float = 6.0

@@ -18,9 +18,11 @@ from dit4sr_cli.training.degrade import (
     degrade,
     degrade_lightly,
     degrade_once,
+    draws,
     from_pil,
     to_pil,
 )
+from dit4sr_cli.training.originals import as_taken, with_figures
 from dit4sr_cli.training.photos import Photo, read_manifest
 
 Degrade: TypeAlias = Callable[[Tensor, Generator], Tensor]
@@ -80,6 +82,8 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         light_share: float,
         length: int,
         once_share: float = 0.0,
+        soft_share: float = 0.0,
+        figures_share: float = 0.0,
         detailed: bool = False,
     ) -> None:
         self.photographs = photographs
@@ -88,6 +92,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         self.weights = torch.from_numpy(sides / sides.sum())
         self.seed, self.tile, self.tiles_per_crop = seed, tile, tiles_per_crop
         self.light_share, self.once_share = light_share, once_share
+        self.soft_share, self.figures_share = soft_share, figures_share
         self.length, self.detailed = length, detailed
 
     def __len__(self) -> int:
@@ -97,6 +102,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         generator = Generator().manual_seed(self.seed * 1_000_003 + index)
         crop = self._crop(generator)
         how = self._draw_degradation(generator)
+        crop = self._changed(crop, how, generator)
         small = how(crop, generator)
         enlarged = to_pil(small).resize((_CROP, _CROP), Image.Resampling.BICUBIC)
         pair = torch.stack([crop, from_pil(enlarged)])
@@ -114,6 +120,14 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         if drawn < self.light_share:
             return degrade_lightly
         return degrade_once if drawn < self.light_share + self.once_share else degrade
+
+    def _changed(self, crop: Tensor, how: Degrade, generator: Generator) -> Tensor:
+        """Some are as soft and grainy as a camera's files, some have figures drawn over them."""
+        if how is degrade_lightly:  # only there can it be seen that softness and grain are to stay
+            is_soft = self.soft_share > 0 and draws.chance(self.soft_share, generator)
+            return as_taken(crop, generator) if is_soft else crop
+        has_figures = self.figures_share > 0 and draws.chance(self.figures_share, generator)
+        return with_figures(crop, generator) if has_figures else crop
 
     def _crop(self, generator: Generator) -> Tensor:
         """A turned, mirrored crop [3, 256, 256] at a random reduction of a random photograph."""

@@ -25,6 +25,8 @@ from dit4sr_cli.training.share import Share, generator
 
 ERROR_SCALE, LEAST, MOST = 0.05, 0.04, 1.6
 """A tile hears ST-LPIPS by the root of its error over this, within bounds: clean ones less."""
+_HEEDED = 4.0
+"""At most so many times the error of a tile counts that is restored well."""
 _FLOW_SHARE = 0.125
 """Of the tiles, on which the transformer keeps in practice with noise."""
 _SMOOTH = 1e-6
@@ -55,7 +57,7 @@ class Drawing(nn.Module):
         )
         drawn = (self.networks.codec.draw(undrawn).float() + 1) / 2
         heard = _heard((undrawn.detach() + 1) / 2, original)
-        parts |= self._losses(drawn, original)
+        parts |= self._losses(drawn, original, heard)
         parts |= self._perceived(drawn, original, heard, generators, share)
         parts |= self._judged(drawn, original, enlarged, generators, share)
         return {**parts, "total": torch.stack(list(parts.values())).sum()}
@@ -142,11 +144,14 @@ class Drawing(nn.Module):
             "adversarial": settings.adversarial * weight * judged.mean(),
         }
 
-    def _losses(self, drawn: Tensor, original: Tensor) -> dict[str, Tensor]:
+    def _losses(self, drawn: Tensor, original: Tensor, heard: Tensor) -> dict[str, Tensor]:
         settings, square = self.config.draw, (drawn - original).square()
+        error = (square + _SMOOTH).sqrt() + settings.squared * square
+        if settings.relative:
+            error = error * (1 / heard).clamp(max=_HEEDED)[:, None, None, None]
         lattice = lattice_loss(drawn, original, 4) + lattice_loss(drawn, original, 8)
         return {
-            "pixel": (square + _SMOOTH).sqrt().mean() + settings.squared * square.mean(),
+            "pixel": error.mean(),
             "texture": settings.texture * texture_loss(drawn * 2 - 1, original * 2 - 1),
             "phase": settings.phase * phase_loss(drawn, original),
             "lattice": settings.lattice * lattice,

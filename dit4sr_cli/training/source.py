@@ -159,6 +159,8 @@ def _tiles(config: TrainConfig, pictures: Sequence[np.ndarray], *, length: int) 
         tiles_per_crop=config.samples_per_item,
         light_share=config.data.light_share,
         once_share=config.data.once_share,
+        soft_share=config.data.soft_share,
+        figures_share=config.data.figures_share,
         detailed=config.data.detailed,
         length=length,
     )

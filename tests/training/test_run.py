@@ -210,6 +210,24 @@ def test_shares_say_how_crops_are_degraded(photographs):
     assert torch.equal(first(light_share=1.0, once_share=1.0), light)
 
 
+def test_shares_say_which_crops_are_changed(photographs):
+    pictures = load_photographs(photographs)
+
+    def crops(**shares: float) -> torch.Tensor:
+        options = {"seed": 4, "tile": 64, "tiles_per_crop": 1, "length": 16, "light_share": 0.5}
+        dataset = TileDataset(pictures, **(options | shares))
+        return torch.stack([dataset[i][1] for i in range(16)])
+
+    def changed(**shares: float) -> torch.Tensor:
+        return (crops(**shares) != plain).flatten(1).any(1)
+
+    plain = crops()
+    soft, figures = changed(soft_share=1.0), changed(figures_share=1.0)
+    assert soft.any() and figures.any()
+    assert not (soft & figures).any()  # the former only where nothing else happens to a crop
+    assert not changed(soft_share=0.0, figures_share=0.0).any()
+
+
 def test_detail_is_sought_but_in_crops_that_are_only_reduced(photographs):
     pictures = load_photographs(photographs)
 
