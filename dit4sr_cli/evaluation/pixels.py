@@ -23,6 +23,11 @@ _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
+def size(image: Image) -> str:
+    """Width and height, as people write them."""
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 def luma(image: Image) -> Plane:
     """Y of BT.601 in 16..235, not rounded."""
     return image.astype(np.float64) @ _LUMA + 16

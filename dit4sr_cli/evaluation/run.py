@@ -6,27 +6,25 @@ results and figures are taken from an earlier run wherever nothing that decides 
 
 from __future__ import annotations
 
-import gc
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from PIL import Image as PilImage
-
 from dit4sr_cli.core import events
-from dit4sr_cli.core.errors import InputError, OutputError, UsageError
+from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.evaluation import benchmarks, sheet, tables
-from dit4sr_cli.evaluation.loaded import Loaded
+from dit4sr_cli.evaluation.figures import figures, of_sets
+from dit4sr_cli.evaluation.files import digest, save, write_text
 from dit4sr_cli.evaluation.methods import BICUBIC, Finished, Method, bicubic, load_picture
-from dit4sr_cli.evaluation.metrics import Metric, Needs, choose, load_all
+from dit4sr_cli.evaluation.metrics import Needs, choose, load_all
 from dit4sr_cli.evaluation.pairs import Case, finished, match
 from dit4sr_cli.evaluation.pixels import BORDER, COLOURS, Image
+from dit4sr_cli.evaluation.plan import Plan
 from dit4sr_cli.evaluation.report import Report, Row
-from dit4sr_cli.evaluation.scores import Scores, digest_of, digest_of_set, scores
+from dit4sr_cli.evaluation.results import results
+from dit4sr_cli.evaluation.scores import digest_of_set, scores
 
 _RESERVED = (BICUBIC, "input", "reference")
 DEFAULT = ("default",)
@@ -77,15 +75,6 @@ class Comparison:
     with_bicubic: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    cases: Sequence[Case]
-    metrics: Sequence[Metric]
-    loaded: Mapping[str, Loaded]
-    digests: Mapping[str, str]
-    """Of pictures and references, by path."""
-
-
 def evaluate(
     wanted: Comparison, *, keep: Keep | None = None, observe: events.Observer = events.ignore
 ) -> Report:
@@ -115,18 +104,18 @@ def evaluate(
         if folder is None and any(metric.needs is Needs.SETS for metric in metrics):
             made = stack.enter_context(tempfile.TemporaryDirectory(prefix="dit4sr-eval-"))
             folder = Path(made)
-        plan = _Plan(cases, metrics, loaded, _digests(cases))
+        plan = Plan(cases, metrics, loaded, _digests(cases), store, folder, wanted.scale)
         # 2. Method by method, picture by picture.
         rows: list[Row] = []
         shown: dict[str, dict[str, Image]] = {}
         for entry in entries:
-            for case, pixels, row in _rows(entry, plan, store, folder, wanted.scale, observe):
-                rows.append(row)
+            for result in results(entry, plan, observe):
+                name, values = result.case.name, figures(result, plan)
+                rows.append(Row(name, entry.name, values, result.seconds))
                 if keep.sheet:
-                    shown.setdefault(case.name, {})[entry.name] = sheet.middle(
-                        pixels(), keep.crop
-                    ).copy()
-        sets = _of_sets(entries, plan, folder, observe)
+                    crop = sheet.middle(result.pixels(), keep.crop).copy()
+                    shown.setdefault(name, {})[entry.name] = crop
+        sets = of_sets(entries, plan, observe)
     # 3. Put it together.
     paper = wanted.paper or (layout.benchmark.name if layout.benchmark else None)
     found = Report(
@@ -180,182 +169,14 @@ def _warn_of_size(
 
 def _digests(cases: Sequence[Case]) -> dict[str, str]:
     paths = [path for case in cases for path in (case.picture, case.reference) if path]
-    return {str(path): _digest(path) for path in paths}
-
-
-def _digest(path: Path) -> str:
-    try:
-        return digest_of(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-# ---------------------------------------------------------------- picture by picture
-
-
-def _rows(
-    entry: Method | Finished,
-    plan: _Plan,
-    store: Scores,
-    folder: Path | None,
-    scale: float,
-    observe: events.Observer,
-) -> Iterator[tuple[Case, Callable[[], Image], Row]]:
-    """Each case with its result, which is read only if somebody asks, and its figures."""
-    enlarge = None
-    for number, case in enumerate(plan.cases, 1):
-        progress = f"{entry.name}: {case.name} ({number}/{len(plan.cases)})"
-        observe(events.PhaseStarted(progress))
-        pixels: Callable[[], Image]
-        seconds: float | None = None
-        if isinstance(entry, Finished):
-            finished_file = entry.files[case.name]
-            digest = _digest(finished_file)
-            pixels = _once(partial(load_picture, finished_file))
-        else:
-            path = (folder / entry.name / f"{case.name}.png") if folder else None
-            key, picture = entry.key(case), plan.digests[str(case.picture)]
-            known = store.made(f"{entry.name} {key} x{scale:g}", picture) if key else None
-            if known and path and path.is_file() and _digest(path) == known[0]:
-                digest, seconds = known
-                pixels = _once(partial(load_picture, path))
-            else:
-                enlarge = enlarge or entry.load(plan.cases[number - 1 :])
-                small = load_picture(case.picture)
-                started = time.perf_counter()
-                made = enlarge(case, small, _scale_of(case, small, scale))
-                seconds = time.perf_counter() - started
-                pixels = _once(partial(_same, made))
-                digest = ""
-                if path is not None:
-                    save(PilImage.fromarray(made), path)
-                    digest = _digest(path)
-                    store.add_made(f"{entry.name} {key} x{scale:g}", picture, digest, seconds)
-        values = _values(case, pixels, digest, f"{case.name} by {entry.name}", plan, store, scale)
-        yield case, pixels, Row(case.name, entry.name, values, seconds)
-    del enlarge
-    gc.collect()
-
-
-def _values(
-    case: Case,
-    pixels: Callable[[], Image],
-    digest: str,
-    label: str,
-    plan: _Plan,
-    store: Scores,
-    scale: float,
-) -> dict[str, float]:
-    """The figures of one result: those that are known, and the others."""
-    original = _once(partial(load_picture, case.reference)) if case.reference else None
-    reference = plan.digests[str(case.reference)] if case.reference else ""
-    values: dict[str, float] = {}
-    is_checked = False
-    for metric in plan.metrics:
-        if metric.needs is Needs.SETS:
-            continue
-        one = plan.loaded[metric.name]
-        against = reference if metric.needs is Needs.REFERENCE else ""
-        known = store.value(digest, against, metric.name, one.version) if digest else None
-        if known is None:
-            if not is_checked:
-                _check_size(case, pixels(), original() if original else None, label, scale)
-                is_checked = True
-            pictures = [pixels()]
-            if metric.needs is Needs.REFERENCE:
-                assert original is not None  # choose() saw to it
-                pictures.append(original())
-            known = _measured(metric, one, pictures, label)
-            if digest:
-                store.add_value(digest, against, metric.name, one.version, known)
-        values[metric.name] = known
-    return values
-
-
-def _measured(metric: Metric, one: Loaded, pictures: Sequence[Image], label: str) -> float:
-    try:
-        return one.measure(*pictures)
-    except InputError as error:
-        raise InputError(f"{label}: {error.message}", hint=error.hint) from error
-    except (ValueError, AssertionError) as error:  # a picture that is too small for a package
-        raise InputError(f"{label}: {metric.name} cannot be measured: {error}") from error
-
-
-def _scale_of(case: Case, small: Image, scale: float) -> float:
-    if case.reference is None:
-        return scale
-    original = load_picture(case.reference)
-    factor = original.shape[1] / small.shape[1]
-    if round(small.shape[0] * factor) != original.shape[0]:
-        raise InputError(
-            f"{case.name}: {_size(small)} is not {_size(original)} made smaller",
-            hint="input and reference must have the same proportions",
-        )
-    return factor
-
-
-def _check_size(
-    case: Case, result: Image, original: Image | None, label: str, scale: float
-) -> None:
-    if original is not None:
-        if result.shape != original.shape:
-            raise InputError(f"{label}: {_size(result)}, but the reference has {_size(original)}")
-        return
-    small = load_picture(case.picture)
-    wanted = round(small.shape[1] * scale), round(small.shape[0] * scale)
-    if (result.shape[1], result.shape[0]) != wanted:
-        raise InputError(
-            f"{label}: {_size(result)}, "
-            f"but x{scale:g} of {_size(small)} is {wanted[0]}x{wanted[1]}",
-            hint="say another factor with --scale",
-        )
-
-
-def _of_sets(
-    entries: Sequence[Method | Finished],
-    plan: _Plan,
-    folder: Path | None,
-    observe: events.Observer,
-) -> dict[tuple[str, str], float]:
-    """Figures of all results at once; the files are linked side by side, as pyiqa takes them."""
-    found: dict[tuple[str, str], float] = {}
-    for metric in plan.metrics:
-        if metric.needs is not Needs.SETS:
-            continue
-        with tempfile.TemporaryDirectory(prefix="dit4sr-sets-") as place:
-            originals = _linked(
-                Path(place) / "r", {c.name: c.reference for c in plan.cases if c.reference}
-            )
-            for number, entry in enumerate(entries):
-                observe(events.PhaseStarted(f"{metric.name} of {entry.name}"))
-                files = (
-                    entry.files
-                    if isinstance(entry, Finished)
-                    else {c.name: _kept(folder, entry.name, c.name) for c in plan.cases}
-                )
-                results = _linked(Path(place) / str(number), files)
-                measure = plan.loaded[metric.name].measure
-                found[entry.name, metric.name] = measure(results, originals)
-    return found
-
-
-def _kept(folder: Path | None, method: str, name: str) -> Path:
-    assert folder is not None  # sets are kept, if only for the run
-    return folder / method / f"{name}.png"
-
-
-def _linked(folder: Path, files: Mapping[str, Path]) -> Path:
-    folder.mkdir()
-    for name, path in files.items():
-        (folder / f"{name}{path.suffix.lower()}").symlink_to(path.resolve())
-    return folder
+    return {str(path): digest(path) for path in paths}
 
 
 # ---------------------------------------------------------------- after
 
 
 def _about(
-    layout: benchmarks.Layout, plan: _Plan, paper: str | None, wanted: Comparison
+    layout: benchmarks.Layout, plan: Plan, paper: str | None, wanted: Comparison
 ) -> dict[str, str]:
     """All that another person needs to come to the same figures."""
     inputs = {case.name: plan.digests[str(case.picture)] for case in plan.cases}
@@ -393,49 +214,3 @@ def _write_sheet(
         original = load_picture(case.reference) if case.reference else None
         rows.append(sheet.make_row(case.name, small, shown[case.name], original, crop=crop))
     save(sheet.make_sheet(rows), path)
-
-
-def _same(pixels: Image) -> Image:
-    return pixels
-
-
-def _once(read: Callable[[], Image]) -> Callable[[], Image]:
-    """Read at the first call, and remember."""
-    found: list[Image] = []
-
-    def get() -> Image:
-        if not found:
-            found.append(read())
-        return found[0]
-
-    return get
-
-
-def _size(image: Image) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def save(image: PilImage.Image, path: Path) -> None:
-    """Write a PNG beside its place and rename it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(part, "PNG")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text beside its place and rename it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
