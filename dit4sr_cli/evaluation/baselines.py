@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import InputError, ModelError
 from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.core.words import as_reason
@@ -18,7 +19,6 @@ from dit4sr_cli.evaluation.methods import Enlarge, Method
 from dit4sr_cli.evaluation.packages import as_tensor, version_of
 from dit4sr_cli.evaluation.pairs import Case
 from dit4sr_cli.evaluation.pixels import Image
-from dit4sr_cli.evaluation.scores import digest_of
 
 EXTRA = "pip install 'dit4sr[peers]'"
 TILE, MARGIN = 256, 32
@@ -41,7 +41,7 @@ def baseline(name: str, path: Path, *, tile: int = TILE, margin: int = MARGIN) -
     if not path.is_file():
         raise ModelError(f"{path}: no such file", hint="name a checkpoint: .pth or .safetensors")
     load_module("spandrel", "--baseline", extra=EXTRA)
-    key = f"{version_of('spandrel')} {digest_of(path)} tile {tile} margin {margin}"
+    key = f"{version_of('spandrel')} {sha256_of(path)} tile {tile} margin {margin}"
     return Method(name, lambda cases: _load(path, cases, tile, margin), lambda case: key)
 
 

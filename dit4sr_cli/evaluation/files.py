@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import InputError, OutputError
-from dit4sr_cli.evaluation.scores import digest_of
 
 
 def digest(path: Path) -> str:
@@ -18,7 +18,7 @@ def digest(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return digest_of(path)
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -7,13 +7,13 @@ metric is made, and what it reaches for becomes one line that says which file go
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import UsageError
 from dit4sr_cli.core.extras import load_module
 from dit4sr_cli.core.words import as_reason, did_you_mean
@@ -184,18 +184,7 @@ def _watched(read: dict[Path, None]) -> Iterator[None]:
 
 
 def _digests(read: dict[Path, None]) -> list[str]:
-    found = []
-    for path in read:
-        with path.open("rb") as stream:
-            found.append(f"{path.name} sha256:{_sha256(stream)}")
-    return found
-
-
-def _sha256(stream: Any) -> str:
-    state = hashlib.sha256()
-    while piece := stream.read(1 << 20):
-        state.update(piece)
-    return state.hexdigest()[:16]
+    return [f"{path.name} sha256:{sha256_of(path)[:16]}" for path in read]
 
 
 def _damaged(read: dict[Path, None]) -> str:

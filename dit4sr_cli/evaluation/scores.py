@@ -1,20 +1,17 @@
-"""Figures that stay: JSON lines in a folder, found again by what they were computed from.
-
-A line is added in one write and synced. Of a file that was cut off anywhere, whole lines count.
-"""
+"""Figures that stay: JSON lines in a folder, found again by what they were computed from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.lines import GrowingFile
 
 FILE_NAME = "scores.jsonl"
 _ANOTHER = "choose another folder with --save"
@@ -24,19 +21,16 @@ class Scores:
     """What was measured, and what was made, in a folder; see `scores` for how to open one."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
         self._values: dict[tuple[str, ...], float] = {}
         self._made: dict[tuple[str, ...], tuple[str, float]] = {}
-        self._is_torn = False
-        data = path.read_bytes() if path and path.exists() else b""
-        self._is_torn = bool(data) and not data.endswith(b"\n")
-        for line in data.split(b"\n"):
+        self._file = GrowingFile(path) if path else None
+        for line in self._file.lines if self._file else []:
             self._take(_parsed(line))
 
     @property
     def is_kept(self) -> bool:
         """Whether anything stays."""
-        return self._path is not None
+        return self._file is not None
 
     def value(self, result: str, reference: str, metric: str, version: str) -> float | None:
         """A figure of these contents by this version, if it is known."""
@@ -59,24 +53,13 @@ class Scores:
 
     def _add(self, line: dict[str, Any]) -> None:
         self._take(line)
-        if self._path is None:
+        if self._file is None:
             return
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        if self._is_torn:  # what was cut off stays, as a line that cannot be read
-            data = b"\n" + data
         try:
-            descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-            try:
-                self._is_torn = True
-                while data:
-                    data = data[os.write(descriptor, data) :]
-                self._is_torn = False
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            self._file.add(json.dumps(line, separators=(",", ":")).encode())
         except OSError as error:
             raise OutputError(
-                f"{self._path}: cannot be written: {error.strerror}",
+                f"{self._file.path}: cannot be written: {error.strerror}",
                 hint="free some space; the same command goes on where this one ended",
             ) from error
 
@@ -118,15 +101,6 @@ def scores(folder: Path | None) -> Iterator[Scores]:
         yield Scores(folder / FILE_NAME)
     finally:
         lock.release()
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    state = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            state.update(piece)
-    return state.hexdigest()
 
 
 def digest_of_set(digests: dict[str, str]) -> str:

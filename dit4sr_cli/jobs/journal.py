@@ -12,14 +12,16 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import OutputError
+from dit4sr_cli.core.lines import GrowingFile
 from dit4sr_cli.jobs.record import Outcome
 
 FOLDER = ".dit4sr"
@@ -42,7 +44,7 @@ class Stamp:
     def of(cls, path: Path, sha256: str = "") -> Stamp:
         """The file as it is; one that changes meanwhile will not match later."""
         stat = path.stat()
-        return cls(stat.st_size, stat.st_mtime_ns, sha256 or _sha256(path))
+        return cls(stat.st_size, stat.st_mtime_ns, sha256 or sha256_of(path))
 
     def matches(self, path: Path) -> bool:
         """Whether the file is there with this content; read only if its time is another."""
@@ -50,7 +52,7 @@ class Stamp:
             stat = path.stat()
             if stat.st_size != self.size:
                 return False
-            return stat.st_mtime_ns == self.mtime_ns or _sha256(path) == self.sha256
+            return stat.st_mtime_ns == self.mtime_ns or sha256_of(path) == self.sha256
         except OSError:
             return False
 
@@ -101,9 +103,8 @@ class Journal:
         self._lock = threading.Lock()
         self._done: dict[str, Entry] = {}
         self._begun: dict[str, Entry] = {}
-        data = self.path.read_bytes() if self.path.exists() else b""
-        self._is_torn = bool(data) and not data.endswith(b"\n")
-        for entry in parse(data):
+        self._file = GrowingFile(self.path)
+        for entry in parse(self._file.lines):
             self._take(entry)
 
     def is_done(self, source: Path, target: Path, settings: str) -> bool:
@@ -146,7 +147,7 @@ class Journal:
         line = _line(entry)
         with self._lock:
             try:
-                self._append(line)
+                self._file.add(line)
             except OSError as error:
                 raise OutputError(
                     f"{self.path}: cannot be written: {error.strerror}",
@@ -157,19 +158,6 @@ class Journal:
     def name_of(self, target: Path) -> str:
         """The target's name in the journal, which may move with its folder."""
         return Path(os.path.relpath(target, self.folder)).as_posix()
-
-    def _append(self, line: bytes) -> None:
-        # What was cut off stays, as a line of its own that no checksum fits.
-        data = b"\n" + line if self._is_torn else line
-        descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-        try:
-            self._is_torn = True
-            while data:
-                data = data[os.write(descriptor, data) :]
-            self._is_torn = False
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _take(self, entry: Entry) -> None:
         self._begun.pop(entry.target, None)
@@ -204,9 +192,9 @@ def journal(folder: Path) -> Iterator[Journal]:
         lock.release()
 
 
-def parse(data: bytes) -> Iterator[Entry]:
+def parse(lines: Iterable[bytes]) -> Iterator[Entry]:
     """The whole lines of a journal, in order."""
-    for line in data.split(b"\n"):
+    for line in lines:
         entry = _parse(line)
         if entry is not None:
             yield entry
@@ -231,7 +219,7 @@ def _line(entry: Entry) -> bytes:
     if entry.outcome is not None:
         values["outcome"] = entry.outcome.as_json()
     text = json.dumps(values, separators=(",", ":"))[:-1]
-    return f'{text}{_CRC}{zlib.crc32(text.encode()):08x}"}}\n'.encode()
+    return f'{text}{_CRC}{zlib.crc32(text.encode()):08x}"}}'.encode()
 
 
 def _parse(line: bytes) -> Entry | None:
@@ -257,11 +245,3 @@ def _parse(line: bytes) -> Entry | None:
 
 def _stamp(values: list[Any] | None) -> Stamp | None:
     return None if values is None else Stamp(*values)
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dit4sr_cli import __version__
 from dit4sr_cli.captions.prompts import QUALITY_SUFFIX
 from dit4sr_cli.core import events
+from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import InputError, OutputError, UsageError
 from dit4sr_cli.core.parts import part_of
 from dit4sr_cli.imaging import xmp
@@ -45,7 +46,6 @@ _EFFECTIVE = (
 _TIMES = ("made", "checksum")  # what the checksum does not cover
 _LONG = ("text", "negative", "suffix", "captions")  # the first follows from the others
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, xmp.DIT4SR)
-_BLOCK = 1 << 20
 _SHAPE = {
     "schema": int,
     "tool": {"version": str},
@@ -83,11 +83,7 @@ def hash_source(source: Path | bytes) -> str:
         return hashlib.sha256(source).hexdigest()
     if not stat.S_ISREG(source.stat().st_mode):
         return ""
-    state = hashlib.sha256()
-    with source.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            state.update(block)
-    return state.hexdigest()
+    return sha256_of(source)
 
 
 def build(opened: Opened, made: Made, observe: events.Observer = events.ignore) -> Provenance:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dit4sr_cli.core.digest import feed
 from dit4sr_cli.core.errors import ModelError
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,6 @@ else:
 SHA256, GIT = "sha256", "git"
 """Kinds of digest: of the bytes, and git's blob id, which the hub gives for small files."""
 
-_BLOCK = 1 << 20
 _LONGEST_HEADER = 100 << 20
 
 
@@ -71,9 +71,7 @@ def digest(path: Path, kind: str = SHA256) -> str:
         state = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     else:
         state = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            state.update(block)
+    feed(state, path)
     return f"{kind}:{state.hexdigest()}"
 
 
