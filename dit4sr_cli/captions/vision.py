@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dit4sr_cli.captions.source import one_line
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.quiet import quiet_transformers
 from dit4sr_cli.core.words import as_reason
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ def open_captioner(
     Raises:
         ModelError: not a captioner, or not a complete one.
     """
-    with _quiet():
+    with quiet_transformers():
         loaded = _load(folder, device, dtype)
 
     def describe(image: Image, seed: int) -> str:
-        with _quiet():
+        with quiet_transformers():
             return _ask(loaded, _fit(image), seed, max_new_tokens)
 
     try:
@@ -247,19 +248,3 @@ def _free(loaded: _Loaded, device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and reports to itself; what matters is raised."""
-    from transformers.utils import logging
-
-    level, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bars:
-            logging.enable_progress_bar()

@@ -8,8 +8,7 @@ width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dit4sr_cli.core.errors import ModelError
+from dit4sr_cli.core.quiet import quiet_transformers
 from dit4sr_cli.core.words import as_reason
 from dit4sr_cli.model.config import TransformerConfig
 from dit4sr_cli.pipeline import memory
@@ -114,7 +114,7 @@ class TextEncoders:
 
     def _run(self, part: _Part, texts: Sequence[str]) -> tuple[Tensor, ...]:
         """Load an encoder, encode, and let it go."""
-        with _quiet():
+        with quiet_transformers():
             tokenizer = _load_tokenizer(part)
             model = part.load(part.model, self._device, self._dtype)
             # T5 keeps some layers in float32 when the rest is float16.
@@ -261,22 +261,6 @@ def _load_tokenizer(part: _Part) -> Any:
         raise ModelError(
             f"{part.tokenizer}: {as_reason(error)}", hint="fetch this folder again"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and reports to itself; what matters is raised."""
-    from transformers.utils import logging
-
-    level, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bars:
-            logging.enable_progress_bar()
 
 
 def _part(folder: Path, number: str, load: Any, tokenizer_class: str, outputs: Any) -> _Part:
