@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,3 +42,12 @@ def launched() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
         browser.close()
+
+
+def check_legible(tab: Any, scheme: str, selectors: Iterable[str]) -> None:
+    """The ground is light or dark, and each of these stands out from its own as WCAG asks."""
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    channels = [int(number) for number in re.findall(r"\d+", ground)[:3]]
+    assert min(channels) > 200 if scheme == "light" else max(channels) < 60
+    for selector in selectors:
+        assert tab.evaluate(CONTRAST, selector) >= 4.5, selector

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import images
-from helpers.browser import CONTRAST, PHONE, WIDE, needs_chromium
+from helpers.browser import PHONE, check_legible, needs_chromium
 from helpers.cli import run_cli
 
 from dit4sr_cli.report.record import write
@@ -40,29 +40,6 @@ def report(tmp_path_factory) -> Path:
     done = run_cli("batch", "scans", "-o", "out", "--model", "nano", "--report", page, cwd=folder)
     assert done.code == 8, done.stderr
     return page
-
-
-@pytest.fixture
-def visit(chromium):
-    """Opens a page, and in the end holds it to have neither complained nor asked for anything."""
-    contexts, asked, said = [], [], []
-
-    def visit(path: Path, viewport=WIDE, scheme="light"):
-        context = chromium.new_context(viewport=viewport, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert len([url for url in asked if url.startswith("file:")]) == len(contexts)
-    assert said == []
 
 
 def _names(tab) -> list[str]:
@@ -172,14 +149,11 @@ def test_one_picture_before_and_after(visit, report):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_legible_in_light_and_dark(visit, report, scheme):
     tab = visit(report, scheme=scheme)
-    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    channels = [int(number) for number in re.findall(r"\d+", ground)[:3]]
-    assert min(channels) > 200 if scheme == "light" else max(channels) < 60
-    for what in (
+    legible = (
         *("h1", "header .dim", "th button", ".name", ".target", ".failed .reason", "summary"),
         *(".done .status", ".skipped .status", ".failed .status", "fieldset :checked + span"),
-    ):
-        assert tab.evaluate(CONTRAST, what) >= 4.5, what
+    )
+    check_legible(tab, scheme, legible)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

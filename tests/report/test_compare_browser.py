@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import images
-from helpers.browser import CONTRAST, PHONE, WIDE, needs_chromium
+from helpers.browser import PHONE, check_legible, needs_chromium
 from PIL import Image
 
 from dit4sr_cli.report.compare.page import make
@@ -54,30 +54,6 @@ def reduced(pictures) -> Path:
     """The same, but the pictures are reduced to a tenth of their pixels."""
     output = pictures["in"].with_name("reduced.html")
     return make(pictures["in"], {"bad": pictures["bad"]}, output, megapixels=0.015).page
-
-
-@pytest.fixture
-def visit(chromium):
-    """Opens a page; in the end it must neither have complained nor asked for anything."""
-    contexts, asked, said = [], [], []
-
-    def visit(path: Path, viewport=WIDE, scheme="light", **more):
-        context = chromium.new_context(viewport=viewport, color_scheme=scheme, offline=True, **more)
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert len([url for url in asked if url.startswith("file:")]) == len(contexts)
-    # What Chromium advises to those who read a canvas, as the tests do.
-    assert [text for text in said if not text.startswith("Canvas2D")] == []
 
 
 def _at(tab) -> float:
@@ -290,15 +266,12 @@ def test_reduced_and_said_so(visit, reduced):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_legible_in_light_and_dark(visit, page, scheme):
     tab = visit(page, scheme=scheme)
-    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    channels = [int(number) for number in re.findall(r"\d+", ground)[:3]]
-    assert min(channels) > 200 if scheme == "light" else max(channels) < 60
-    for what in (
+    legible = (
         *("h1", "header .dim", "select", ".tool", ".tool[aria-pressed=true]", "#where"),
         *("fieldset :checked + span", ".caption", ".number", ".state.kept", ".state.changed"),
         *("tbody th", "td.dim", "summary"),
-    ):
-        assert tab.evaluate(CONTRAST, what) >= 4.5, what
+    )
+    check_legible(tab, scheme, legible)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -46,31 +46,6 @@ def page(tmp_path_factory) -> Path:
     return make(methods, folder / "lr", folder / "study.html", seed=5).path
 
 
-@pytest.fixture
-def visit(chromium):
-    """Opens a page; in the end it must neither have complained nor asked for anything."""
-    contexts, asked, said = [], [], []
-
-    def visit(path: Path, viewport=WIDE, scheme="light", **more):
-        context = chromium.new_context(
-            viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True, **more
-        )
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert {url for url in asked if url.startswith("file:")} <= {asked[0]}
-    assert said == []
-
-
 def _warm_side(tab) -> str:
     """Which of the two a person would call the warmer one."""
     left, right = (

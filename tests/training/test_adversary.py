@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.tiny_recipe import DRAWING
 from torch import Generator
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -11,24 +12,8 @@ from dit4sr_cli.training.objective import parameter_groups
 from dit4sr_cli.training.share import Share
 
 RECIPE = {
-    "objective": "drawing",
-    "transformer": {
-        "sample_size": 16,
-        "patch_size": 1,
-        "in_channels": 192,
-        "out_channels": 192,
-        "num_layers": 1,
-        "attention_head_dim": 16,
-        "num_attention_heads": 1,
-        "caption_projection_dim": 16,
-        "joint_attention_dim": 4,
-        "pooled_projection_dim": 4,
-        "pos_embed_max_size": 16,
-        "preconditioning": "residual",
-    },
-    "codec": {"refine_width": 8, "draw_width": 8, "draw_blocks": 1, "draw_fine": 8},
+    **DRAWING,
     "draw": {"adversarial": 0.01, "window": 32},
-    "optimizer": {"batch": 4},
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import images
+from helpers.tiny_recipe import DRAWING, REGRESSION
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,30 +17,6 @@ from dit4sr_cli.training.config import parse_config, read_config
 from dit4sr_cli.training.dataset import TileDataset, load_photographs
 from dit4sr_cli.training.networks import Networks
 from dit4sr_cli.training.run import run
-
-TINY = {
-    "objective": "regression",
-    "seed": 3,
-    "transformer": {
-        "sample_size": 32,
-        "patch_size": 1,
-        "in_channels": 192,
-        "out_channels": 192,
-        "num_layers": 2,
-        "attention_head_dim": 16,
-        "num_attention_heads": 1,
-        "caption_projection_dim": 16,
-        "joint_attention_dim": 2,
-        "pooled_projection_dim": 2,
-        "pos_embed_max_size": 32,
-        "wiring": "r1",
-        "injection_scale": 1.0,
-        "preconditioning": "residual",
-    },
-    "codec": {"refine_width": 8},
-    "data": {"tile": 32, "tiles_per_crop": 2, "validation_photographs": 1},
-    "optimizer": {"steps": 6, "batch": 4, "warmup": 2},
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +34,7 @@ def _tensors(folder):
 
 
 def test_stopped_and_resumed_is_the_same_to_the_bit(photographs, tmp_path):
-    config = parse_config(TINY)
+    config = parse_config(REGRESSION)
     run(config, photographs, tmp_path / "whole")
     run(config, photographs, tmp_path / "parts", stop_after=3)
     assert checkpoint.load(tmp_path / "parts")["step"] == 3
@@ -67,7 +44,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(photographs, tmp_path):
 
 
 def test_the_model_folder_is_read_by_the_tool(photographs, tmp_path):
-    folder = run(parse_config(TINY), photographs, tmp_path / "mine", stop_after=2)
+    folder = run(parse_config(REGRESSION), photographs, tmp_path / "mine", stop_after=2)
     upscaler = Upscaler.load(str(folder), device="cpu")
     picture = np.zeros((40, 30, 3), np.uint8)
     assert upscaler.upscale(picture).pixels.shape == (160, 120, 3)
@@ -80,14 +57,16 @@ def test_the_model_folder_is_read_by_the_tool(photographs, tmp_path):
 def test_it_learns_to_beat_bicubic(photographs, tmp_path):
     optimizer = {"steps": 40, "batch": 4, "warmup": 2, "learning_rate": 1e-2, "ema": 0.9}
     seen = []
-    recipe = parse_config({**TINY, "optimizer": optimizer})
+    recipe = parse_config({**REGRESSION, "optimizer": optimizer})
     run(recipe, photographs, tmp_path, observe=seen.append)
     assert seen[-1].validation["psnr"] > seen[-1].validation["bicubic"] + 0.02
 
 
 def test_a_run_starts_from_anothers_weights(photographs, tmp_path):
-    run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
-    frozen = parse_config({**TINY, "optimizer": {**TINY["optimizer"], "learning_rate": 0.0}})
+    run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=2)
+    frozen = parse_config(
+        {**REGRESSION, "optimizer": {**REGRESSION["optimizer"], "learning_rate": 0.0}}
+    )
     run(frozen, photographs, tmp_path / "second", initial=tmp_path / "first", stop_after=1)
     first, second = _tensors(tmp_path / "first"), _tensors(tmp_path / "second")
     averaged = [name for name in second if name.startswith("average.")]
@@ -95,8 +74,8 @@ def test_a_run_starts_from_anothers_weights(photographs, tmp_path):
 
 
 def test_a_model_can_keep_a_share_of_its_start(photographs, tmp_path):
-    run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
-    half = parse_config({**TINY, "initial_share": 0.5})
+    run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=1)
+    half = parse_config({**REGRESSION, "initial_share": 0.5})
     with pytest.raises(UsageError, match="another run"):
         run(half, photographs, tmp_path / "second")
     folder = run(half, photographs, tmp_path / "second", initial=tmp_path / "first", stop_after=2)
@@ -108,16 +87,8 @@ def test_a_model_can_keep_a_share_of_its_start(photographs, tmp_path):
     )
 
 
-DRAWING = {
-    **TINY,
-    "objective": "drawing",
-    "codec": {"refine_width": 8, "draw_width": 8, "draw_blocks": 1, "draw_fine": 8},
-    "data": {**TINY["data"], "detailed": True},
-}
-
-
 def test_drawing_goes_on_from_a_model_and_resumes_to_the_bit(photographs, tmp_path):
-    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    model = run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=2)
     config = parse_config(DRAWING)
     run(config, photographs, tmp_path / "whole", initial=model, stop_after=4)
     run(config, photographs, tmp_path / "parts", initial=model, stop_after=2)
@@ -136,7 +107,7 @@ def test_drawing_goes_on_from_a_model_and_resumes_to_the_bit(photographs, tmp_pa
 
 
 def test_an_adversary_resumes_to_the_bit_and_leaves_the_model_as_large(photographs, tmp_path):
-    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    model = run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=2)
     plain = run(parse_config(DRAWING), photographs, tmp_path / "plain", initial=model, stop_after=4)
     config = parse_config({**DRAWING, "draw": {"adversarial": 0.01}})
     folder = run(config, photographs, tmp_path / "whole", initial=model, stop_after=4)
@@ -157,7 +128,7 @@ def test_drawing_learns_to_beat_where_it_starts(photographs, tmp_path):
     optimizer = {"steps": 40, "batch": 4, "warmup": 2, "learning_rate": 3e-3, "ema": 0.9}
     seen = []
     recipe = parse_config({**DRAWING, "optimizer": optimizer})
-    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=2)
+    model = run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=2)
     with pytest.raises(UsageError, match="another run"):
         run(recipe, photographs, tmp_path / "second")
     run(recipe, photographs, tmp_path / "second", initial=model, observe=seen.append)
@@ -166,7 +137,7 @@ def test_drawing_learns_to_beat_where_it_starts(photographs, tmp_path):
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(photographs, tmp_path):
     optimizer = {"steps": 6, "batch": 4, "learning_rate": 1e30}
-    config = parse_config({**TINY, "optimizer": optimizer, "save_every": 1})
+    config = parse_config({**REGRESSION, "optimizer": optimizer, "save_every": 1})
     with pytest.raises(Dit4srError, match="not a number"):
         run(config, photographs, tmp_path)
     assert checkpoint.load(tmp_path)["step"] >= 1
@@ -287,7 +258,7 @@ def test_the_shipped_recipe_fits_the_shipped_weights():
 
 def test_the_perceptual_loss_is_heard(photographs, tmp_path):
     pytest.importorskip("stlpips_pytorch")
-    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
+    model = run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=1)
     recipe = parse_config({**DRAWING, "draw": {"perceptual": 0.1}})
     seen = []
     run(recipe, photographs, tmp_path / "heard", initial=model, stop_after=2, observe=seen.append)
@@ -295,7 +266,7 @@ def test_the_perceptual_loss_is_heard(photographs, tmp_path):
 
 
 def test_the_rest_learns_along_and_resumes_to_the_bit(photographs, tmp_path):
-    model = run(parse_config(TINY), photographs, tmp_path / "first", stop_after=1)
+    model = run(parse_config(REGRESSION), photographs, tmp_path / "first", stop_after=1)
     recipe = parse_config({**DRAWING, "draw": {"joint": 0.5}})
     seen = []
     run(recipe, photographs, tmp_path / "w", initial=model, stop_after=4, observe=seen.append)

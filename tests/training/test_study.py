@@ -15,6 +15,7 @@ import pytest
 import torch
 from helpers import images, tiny_published
 from helpers.cli import command, environment, run_cli
+from helpers.tiny_recipe import REGRESSION
 from helpers.training_data import as_toml, prepare
 from safetensors.torch import load_file
 
@@ -27,23 +28,8 @@ from dit4sr_cli.training.run import run
 
 FILE = "diffusion_pytorch_model.safetensors"
 TINY = {
-    "objective": "regression",
-    "transformer": {
-        "sample_size": 32,
-        "patch_size": 1,
-        "in_channels": 192,
-        "out_channels": 192,
-        "num_layers": 2,
-        "attention_head_dim": 16,
-        "num_attention_heads": 1,
-        "caption_projection_dim": 16,
-        "joint_attention_dim": 2,
-        "pooled_projection_dim": 2,
-        "pos_embed_max_size": 32,
-        "wiring": "r1",
-        "injection_scale": 1.0,
-        "preconditioning": "residual",
-    },
+    **REGRESSION,
+    "seed": 0,
     "codec": {"refine_width": 0},
     "data": {"tile": 64, "tiles_per_crop": 2, "validation_photographs": 1, "workers": 0},
     "optimizer": {"steps": 1, "batch": 2, "warmup": 0},

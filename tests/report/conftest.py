@@ -1,0 +1,36 @@
+"""Pages that are files, opened in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page; in the end none must have complained or asked for anything but itself."""
+    from helpers.browser import WIDE  # without a browser all that asks for this is skipped
+
+    contexts, opened, asked, said = [], set(), [], []
+
+    def visit(path: Path, viewport=WIDE, scheme="light", **more):
+        context = chromium.new_context(
+            viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True, **more
+        )
+        contexts.append(context)
+        context.on("request", lambda request: asked.append(request.url))
+        tab = context.new_page()
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        opened.add(path.as_uri())
+        tab.goto(path.as_uri())
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    # What a page holds within itself, and what it makes for a download.
+    assert {url for url in asked if not url.startswith(("data:", "blob:"))} == opened
+    # What Chromium advises to those who read a canvas, as the tests do.
+    assert [text for text in said if not text.startswith("Canvas2D")] == []
