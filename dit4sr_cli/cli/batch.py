@@ -12,6 +12,7 @@ import typer
 from dit4sr_cli.cli import options, outcomes
 from dit4sr_cli.cli import upscale as single
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.groups import Given, enlarging, has, pulling, writing
 from dit4sr_cli.cli.settings import (
     caption_settings,
     model_settings,
@@ -20,8 +21,6 @@ from dit4sr_cli.cli.settings import (
 )
 from dit4sr_cli.cli.stop import Stopped
 from dit4sr_cli.core.errors import ExitCode, UsageError
-from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
 
 if TYPE_CHECKING:
     from dit4sr_cli.jobs.batch import Request, Summary
@@ -53,6 +52,7 @@ Report = Annotated[
 ]
 
 
+@has(enlarging, pulling, writing)
 def batch(
     inputs: options.Inputs,
     output: options.ResultsFolder,
@@ -67,50 +67,13 @@ def batch(
     limit: Limit = None,
     fail_fast: FailFast = False,
     report: Report = None,
-    scale: options.Scale = None,
-    long_edge: options.LongEdge = None,
-    model: options.Model = "auto",
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    seed: options.Seed = 0,
-    prompt: options.Prompt = None,
-    prompt_file: options.PromptFile = None,
-    prompts: options.Prompts = None,
-    caption: options.CaptionMode = CaptionChoice.AUTO,
-    captioner: options.CaptionerName = "auto",
-    suffix: options.Suffix = None,
-    negative_prompt: options.NegativePrompt = None,
-    start: options.Start = None,
-    color_fix: options.Colors = None,
-    fidelity: options.Fidelity = None,
-    tile: options.Tile = None,
-    overlap: options.Overlap = None,
-    grid: options.GridKind = None,
-    preset: options.PresetName = None,
-    shift: options.Shift = None,
-    solver: options.SolverName = None,
-    guidance_from: options.GuidanceFrom = None,
-    guidance_to: options.GuidanceTo = None,
-    reuse: options.Reuse = None,
-    coarse: options.Coarse = None,
-    device: options.Device = DeviceChoice.AUTO,
-    dtype: options.Dtype = Precision.AUTO,
-    no_t5: options.NoT5 = False,
-    low_memory: options.LowMemory = False,
-    quantize: options.QuantizeTo = Quantize.NONE,
-    pull: options.Pull = False,
-    accept_licence: options.AcceptLicence = False,
-    format: options.Format = None,
-    quality: options.Quality = 95,
-    max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
-    sidecar: options.Sidecar = False,
-    no_record: options.NoRecord = False,
+    *,
+    given: Given,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
     """Enlarge many pictures. The same command again goes on where it was ended."""
-    given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.batch import Request
 
@@ -123,7 +86,11 @@ def batch(
         raise UsageError(f"--report {report}: its name ends with .html or .json")
     found = _discover(inputs, include or [], exclude or [], output)
     targets = naming.targets(
-        found.files, output=output, template=output_template, format=format, settings=settings
+        found.files,
+        output=output,
+        template=output_template,
+        format=given["format"],
+        settings=settings,
     )
     request = Request(
         targets=targets,
@@ -142,8 +109,8 @@ def batch(
     if dry_run:
         _foretell(request)
         return ExitCode.OK
-    if pull:
-        single.pull_model(model, are_licences_accepted=accept_licence)
+    if given["pull"]:
+        single.pull_model(given["model"], are_licences_accepted=given["accept_licence"])
     summary = _run(request)
     if report is not None:
         _report(summary, request, report)

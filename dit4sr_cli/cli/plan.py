@@ -10,14 +10,13 @@ import typer
 
 from dit4sr_cli.cli import options
 from dit4sr_cli.cli.console import console, one_line
-from dit4sr_cli.cli.settings import upscale_settings
-from dit4sr_cli.core.settings import (
-    DEFAULT_MAX_MEGAPIXELS,
-    CaptionSettings,
-    ModelSettings,
-    OutputSettings,
+from dit4sr_cli.cli.groups import Given, enlarging, has, writing
+from dit4sr_cli.cli.settings import (
+    caption_settings,
+    model_settings,
+    output_settings,
+    upscale_settings,
 )
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision
 from dit4sr_cli.core.words import as_size, as_time
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ OutputFolder = Annotated[
 ]
 
 
+@has(enlarging, writing)
 def plan(
     inputs: options.Inputs,
     output: OutputFolder = None,
@@ -46,49 +46,36 @@ def plan(
     exclude: options.Exclude = None,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
-    scale: options.Scale = None,
-    long_edge: options.LongEdge = None,
-    model: options.Model = "auto",
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    prompt: options.Prompt = None,
-    prompt_file: options.PromptFile = None,
-    prompts: options.Prompts = None,
-    caption: options.CaptionMode = CaptionChoice.AUTO,
-    captioner: options.CaptionerName = "auto",
-    tile: options.Tile = None,
-    overlap: options.Overlap = None,
-    preset: options.PresetName = None,
-    device: options.Device = DeviceChoice.AUTO,
-    dtype: options.Dtype = Precision.AUTO,
-    format: options.Format = None,
-    max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
+    *,
+    given: Given,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> None:
     """Show what a batch would do and take. Nothing is loaded or made."""
-    given = {**locals()}
     from dit4sr_cli.jobs import naming
     from dit4sr_cli.jobs.discover import discover
     from dit4sr_cli.jobs.estimate import estimate
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)
     settings = upscale_settings(given)
+    captions = caption_settings(given)
     found = discover(
         inputs, include=include or (), exclude=exclude or (), listing=sys.stdin, output=output
     )
     targets = naming.targets(
-        found.files, output=output, template=output_template, format=format, settings=settings
+        found.files,
+        output=output,
+        template=output_template,
+        format=given["format"],
+        settings=settings,
     )
     foretold = estimate(
         targets,
         upscale=settings,
-        caption=CaptionSettings(
-            prompt_file=prompt_file, prompts=prompts, caption=caption, captioner=captioner
-        ),
-        model=ModelSettings(model=model, device=device, precision=dtype),
-        output=OutputSettings(format=format, overwrite=overwrite, max_megapixels=max_megapixels),
+        caption=captions,
+        model=model_settings(given, settings),
+        output=output_settings(given),
         skip_existing=skip_existing,
     )
     show(foretold, found.skipped)

@@ -11,12 +11,12 @@ from typer.core import TyperCommand
 
 from dit4sr_cli.cli import options, streams, terminal_pictures
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.groups import Given, enlarging, has, pulling
 from dit4sr_cli.cli.progress import Progress
 from dit4sr_cli.cli.settings import caption_settings, model_settings, upscale_settings
 from dit4sr_cli.cli.terminal_pictures import Show
 from dit4sr_cli.cli.upscale import load, open_stdout, pull_model
 from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, UpscaleSettings
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
 
 if TYPE_CHECKING:
     from dit4sr_cli.jobs.preview import Outcome
@@ -100,6 +100,7 @@ def _is_there(name: str) -> bool:
         return False
 
 
+@has(enlarging, pulling)
 def preview(
     source: Source,
     at: At = None,
@@ -107,38 +108,8 @@ def preview(
     grid: Vary = None,
     output: Sheet = None,
     show: ShowAs = None,
-    scale: options.Scale = None,
-    long_edge: options.LongEdge = None,
-    model: options.Model = "auto",
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    seed: options.Seed = 0,
-    prompt: options.Prompt = None,
-    prompt_file: options.PromptFile = None,
-    prompts: options.Prompts = None,
-    caption: options.CaptionMode = CaptionChoice.AUTO,
-    captioner: options.CaptionerName = "auto",
-    suffix: options.Suffix = None,
-    negative_prompt: options.NegativePrompt = None,
-    start: options.Start = None,
-    color_fix: options.Colors = None,
-    fidelity: options.Fidelity = None,
-    tile: options.Tile = None,
-    overlap: options.Overlap = None,
-    preset: options.PresetName = None,
-    shift: options.Shift = None,
-    solver: options.SolverName = None,
-    guidance_from: options.GuidanceFrom = None,
-    guidance_to: options.GuidanceTo = None,
-    reuse: options.Reuse = None,
-    coarse: options.Coarse = None,
-    device: options.Device = DeviceChoice.AUTO,
-    dtype: options.Dtype = Precision.AUTO,
-    no_t5: options.NoT5 = False,
-    low_memory: options.LowMemory = False,
-    quantize: options.QuantizeTo = Quantize.NONE,
-    pull: options.Pull = False,
-    accept_licence: options.AcceptLicence = False,
+    *,
+    given: Given,
     overwrite: options.Overwrite = False,
     max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     quiet: options.Quiet = False,
@@ -146,7 +117,7 @@ def preview(
     json: options.Json = False,
 ) -> None:
     """Try settings on a small part of a picture."""
-    given = {**locals(), "grid": None}  # the grid of tiles is another thing
+    given = {**given, "grid": None}  # the grid of tiles is another thing
     from dit4sr_cli.jobs import plan
     from dit4sr_cli.jobs import preview as job
     from dit4sr_cli.jobs.preview import places, variations
@@ -161,8 +132,8 @@ def preview(
     stdout = open_stdout(output, is_stream=is_stream, wants_json=json)
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
-    if pull:
-        pull_model(model, are_licences_accepted=accept_licence)
+    if given["pull"]:
+        pull_model(given["model"], are_licences_accepted=given["accept_licence"])
     request = job.Request(
         source=picture,
         points=points,

@@ -9,6 +9,7 @@ import typer
 
 from dit4sr_cli.cli import consent, options, streams
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.groups import Given, enlarging, has, pulling, writing
 from dit4sr_cli.cli.progress import Progress
 from dit4sr_cli.cli.settings import (
     caption_settings,
@@ -17,8 +18,7 @@ from dit4sr_cli.cli.settings import (
     upscale_settings,
 )
 from dit4sr_cli.core.errors import UsageError
-from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS, DEFAULT_SEEDS
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
+from dit4sr_cli.core.settings import DEFAULT_SEEDS
 
 if TYPE_CHECKING:
     from dit4sr_cli.core.events import Observer
@@ -57,48 +57,12 @@ NumSeeds = Annotated[
 ]
 
 
+@has(enlarging, pulling, writing)
 def upscale(
     source: Source,
     output: Output = None,
-    scale: options.Scale = None,
-    long_edge: options.LongEdge = None,
-    model: options.Model = "auto",
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    seed: options.Seed = 0,
-    prompt: options.Prompt = None,
-    prompt_file: options.PromptFile = None,
-    prompts: options.Prompts = None,
-    caption: options.CaptionMode = CaptionChoice.AUTO,
-    captioner: options.CaptionerName = "auto",
-    suffix: options.Suffix = None,
-    negative_prompt: options.NegativePrompt = None,
-    start: options.Start = None,
-    color_fix: options.Colors = None,
-    fidelity: options.Fidelity = None,
-    tile: options.Tile = None,
-    overlap: options.Overlap = None,
-    grid: options.GridKind = None,
-    preset: options.PresetName = None,
-    shift: options.Shift = None,
-    solver: options.SolverName = None,
-    guidance_from: options.GuidanceFrom = None,
-    guidance_to: options.GuidanceTo = None,
-    reuse: options.Reuse = None,
-    coarse: options.Coarse = None,
-    device: options.Device = DeviceChoice.AUTO,
-    dtype: options.Dtype = Precision.AUTO,
-    no_t5: options.NoT5 = False,
-    low_memory: options.LowMemory = False,
-    quantize: options.QuantizeTo = Quantize.NONE,
-    pull: options.Pull = False,
-    accept_licence: options.AcceptLicence = False,
-    format: options.Format = None,
-    quality: options.Quality = 95,
-    overwrite: options.Overwrite = False,
-    max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
-    sidecar: options.Sidecar = False,
-    no_record: options.NoRecord = False,
+    *,
+    given: Given,
     map: DisagreementMap = None,
     seeds: NumSeeds = DEFAULT_SEEDS,
     quiet: options.Quiet = False,
@@ -106,7 +70,6 @@ def upscale(
     json: options.Json = False,
 ) -> None:
     """Enlarge and restore one picture."""
-    given = {**locals()}
     from dit4sr_cli.jobs import plan
     from dit4sr_cli.jobs import upscale as job
 
@@ -118,8 +81,8 @@ def upscale(
     stdout = open_stdout(output, is_stream=is_stream, wants_json=json)
     picture = streams.read_stream(source) if is_stream else Path(source)
     plan.check_source(picture)
-    if pull:
-        pull_model(model, are_licences_accepted=accept_licence)
+    if given["pull"]:
+        pull_model(given["model"], are_licences_accepted=given["accept_licence"])
     request = plan.Request(
         source=picture,
         upscale=settings,

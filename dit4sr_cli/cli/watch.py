@@ -12,6 +12,7 @@ import typer
 from dit4sr_cli.cli import options, outcomes
 from dit4sr_cli.cli import upscale as single
 from dit4sr_cli.cli.console import console
+from dit4sr_cli.cli.groups import Given, enlarging, has, writing
 from dit4sr_cli.cli.progress import Progress
 from dit4sr_cli.cli.settings import (
     caption_settings,
@@ -20,8 +21,6 @@ from dit4sr_cli.cli.settings import (
     upscale_settings,
 )
 from dit4sr_cli.cli.stop import Stopped
-from dit4sr_cli.core.settings import DEFAULT_MAX_MEGAPIXELS
-from dit4sr_cli.core.types import CaptionChoice, DeviceChoice, Precision, Quantize
 
 if TYPE_CHECKING:
     from dit4sr_cli.jobs.record import FileOutcome
@@ -39,6 +38,7 @@ Settle = Annotated[
 Once = Annotated[bool, typer.Option("--once", help="Do what is there, then end.")]
 
 
+@has(enlarging, writing)
 def watch(
     folder: Folder,
     output: options.ResultsFolder,
@@ -47,49 +47,13 @@ def watch(
     output_template: options.OutputTemplate = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    scale: options.Scale = None,
-    long_edge: options.LongEdge = None,
-    model: options.Model = "auto",
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    seed: options.Seed = 0,
-    prompt: options.Prompt = None,
-    prompt_file: options.PromptFile = None,
-    prompts: options.Prompts = None,
-    caption: options.CaptionMode = CaptionChoice.AUTO,
-    captioner: options.CaptionerName = "auto",
-    suffix: options.Suffix = None,
-    negative_prompt: options.NegativePrompt = None,
-    start: options.Start = None,
-    color_fix: options.Colors = None,
-    fidelity: options.Fidelity = None,
-    tile: options.Tile = None,
-    overlap: options.Overlap = None,
-    grid: options.GridKind = None,
-    preset: options.PresetName = None,
-    shift: options.Shift = None,
-    solver: options.SolverName = None,
-    guidance_from: options.GuidanceFrom = None,
-    guidance_to: options.GuidanceTo = None,
-    reuse: options.Reuse = None,
-    coarse: options.Coarse = None,
-    device: options.Device = DeviceChoice.AUTO,
-    dtype: options.Dtype = Precision.AUTO,
-    no_t5: options.NoT5 = False,
-    low_memory: options.LowMemory = False,
-    quantize: options.QuantizeTo = Quantize.NONE,
-    format: options.Format = None,
-    quality: options.Quality = 95,
-    overwrite: options.Overwrite = False,
-    max_megapixels: options.MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
-    sidecar: options.Sidecar = False,
-    no_record: options.NoRecord = False,
+    *,
+    given: Given,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     json: options.Json = False,
 ) -> int:
     """Enlarge pictures as they arrive in a folder, until Ctrl-C."""
-    given = {**locals()}
     from dit4sr_cli.jobs.watch import Watch
 
     console.open(quiet=quiet, verbose=verbose, as_json=json)

@@ -78,16 +78,7 @@ FLAGS = {
     },
     ("preview",): (TALK | SAMPLING | PICTURE | PULL | {"--at", "--size", "--show"})
     - {"--format", "--quality", "--sidecar", "--no-record"},
-    ("plan",): TALK
-    | NAMES
-    | {"--skip-existing"}
-    | (SAMPLING | PICTURE)
-    - {
-        *("-s", "--seed", "--color-fix", "--suffix", "--negative-prompt", "--no-t5"),
-        *("--low-memory", "--start", "--quality", "--sidecar", "--no-record", "--fidelity"),
-        *SHORTCUTS,
-        "--quantize",
-    },
+    ("plan",): TALK | NAMES | {"--skip-existing"} | SAMPLING | PICTURE,
     ("ui",): TALK
     | {
         *("--host", "--port", "--no-token", "--no-open", "--model", "--caption", "--captioner"),
