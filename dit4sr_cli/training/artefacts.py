@@ -52,6 +52,37 @@ def outlier_loss(restored: Tensor, target: Tensor) -> Tensor:
     return (above + below).mean()
 
 
+def teeth_loss(restored: Tensor, target: Tensor) -> Tensor:
+    """How much more a picture varies along the original's edges than the original: stairs, hatch.
+
+    The direction is that of the original's structure tensor, and its coherence the weight.
+    """
+    with torch.no_grad():
+        x, y = _gradient(_luma(target))
+        xx, yy, xy = _around(x * x, 7), _around(y * y, 7), _around(x * y, 7)
+        angle = 0.5 * torch.atan2(2 * xy, xx - yy)  # of the gradient; the edge is across
+        coherence = ((xx - yy).square() + 4 * xy.square()).sqrt() / (xx + yy + 1e-4)
+
+    def along(picture: Tensor) -> Tensor:
+        x, y = _gradient(_luma(picture))
+        slope = y * angle.cos() - x * angle.sin()
+        return (_around(slope.square(), 5) + 1e-6).sqrt()
+
+    return (relu(along(restored) - along(target)) * coherence.square()).mean()
+
+
+def _gradient(luma: Tensor) -> tuple[Tensor, Tensor]:
+    """To the right and down, per pixel."""
+    padded = pad(luma, (1, 1, 1, 1), mode="replicate")
+    across, down = padded[..., 1:-1, :], padded[..., 1:-1]
+    return (across[..., 2:] - across[..., :-2]) / 2, (down[..., 2:, :] - down[..., :-2, :]) / 2
+
+
+def _around(x: Tensor, side: int) -> Tensor:
+    """The mean of the square around each pixel."""
+    return avg_pool2d(pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
+
+
 def _highest(x: Tensor, side: int) -> Tensor:
     """Of the pixels in a square around each; along one axis after the other: that is faster."""
     rows = max_pool2d(x, (side, 1), 1, (side // 2, 0))
@@ -64,7 +95,7 @@ def _luma(x: Tensor) -> Tensor:
 
 def _detail(x: Tensor) -> Tensor:
     luma = _luma(x)
-    return luma - avg_pool2d(pad(luma, (2, 2, 2, 2), mode="replicate"), 5, 1)
+    return luma - _around(luma, 5)
 
 
 def _repeating(x: Tensor, period: int) -> tuple[Tensor, Tensor]:

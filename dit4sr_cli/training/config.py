@@ -128,7 +128,8 @@ class DrawConfig:
         squared: weight of the mean squared error; the mean error has 1.
         relative: errors of tiles that are restored well count more, as decibels have it.
         texture: weight of the distance of local contrast.
-        phase, lattice, outlier, dots: weights of the losses of these names in `training.artefacts`.
+        phase, lattice, outlier, dots, teeth: weights of the losses of these names in
+            `training.artefacts`.
         perceptual: weight of ST-LPIPS; 0: it is not needed.
         perceptual_share: of the tiles, that it judges.
         adversarial: weight of what `training.adversary` says; 0: there is none.
@@ -147,6 +148,7 @@ class DrawConfig:
     lattice: float = 6.0
     outlier: float = 3.0
     dots: float = 10.0
+    teeth: float = 0.0
     perceptual: float = 0.0
     perceptual_share: float = 0.5
     adversarial: float = 0.0

@@ -15,7 +15,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from dit4sr_cli.training.adversary import Adversary
-from dit4sr_cli.training.artefacts import dot_loss, lattice_loss, outlier_loss, phase_loss
+from dit4sr_cli.training.artefacts import (
+    dot_loss,
+    lattice_loss,
+    outlier_loss,
+    phase_loss,
+    teeth_loss,
+)
 from dit4sr_cli.training.config import TrainConfig
 from dit4sr_cli.training.loss import texture_loss
 from dit4sr_cli.training.networks import Networks
@@ -157,6 +163,7 @@ class Drawing(nn.Module):
             "lattice": settings.lattice * lattice,
             "outlier": settings.outlier * outlier_loss(drawn, original),
             "dots": settings.dots * dot_loss(drawn, original),
+            "teeth": settings.teeth * teeth_loss(drawn, original),
         }
 
 

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from dit4sr_cli.training.artefacts import dot_loss, lattice_loss, outlier_loss, phase_loss
+from dit4sr_cli.training.artefacts import (
+    dot_loss,
+    lattice_loss,
+    outlier_loss,
+    phase_loss,
+    teeth_loss,
+)
 
 
 def _grain():
@@ -49,3 +55,25 @@ def test_outliers_are_what_no_neighbour_of_the_original_is_like():
     halo[..., 8:-8, 33] = 0.95
     assert outlier_loss(moved[..., 4:-4], original[..., 4:-4]) == 0
     assert outlier_loss(halo, original) > 1e-4
+
+
+def _slanting(wave: float = 0.0, shift: float = 0.0) -> torch.Tensor:
+    """A soft edge that falls by one in three; its outline waves with a period of 6."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    distance = y - x / 3 - 20 - shift - wave * torch.sin(x * torch.pi / 3)
+    return (0.2 + 0.6 * torch.sigmoid(2 * distance)).expand(1, 3, -1, -1)
+
+
+def test_teeth_are_what_varies_along_an_edge():
+    straight = _slanting()
+    assert teeth_loss(straight, straight) == 0
+    assert teeth_loss(_slanting(shift=1.0), straight) < 5e-4
+    small, large = (teeth_loss(_slanting(wave), straight) for wave in (0.5, 1.5))
+    assert large > small > 2e-3
+    assert teeth_loss(straight, _slanting(1.5)) < 1e-4  # one may be straighter than the original
+
+
+def test_teeth_are_none_where_the_original_has_no_direction():
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    assert teeth_loss(_grain(), flat) == 0
+    assert teeth_loss(_grain().roll(3, 3), _grain()) < 0.02 * _grain().std()
