@@ -55,7 +55,8 @@ def outlier_loss(restored: Tensor, target: Tensor) -> Tensor:
 def teeth_loss(restored: Tensor, target: Tensor) -> Tensor:
     """How much more a picture varies along the original's edges than the original: stairs, hatch.
 
-    The direction is that of the original's structure tensor, and its coherence the weight.
+    The direction is that of the original's structure tensor, and its coherence the weight. Each
+    colour counts: what is forbidden in luma comes back as magenta and green.
     """
     with torch.no_grad():
         x, y = _gradient(_luma(target))
@@ -64,16 +65,16 @@ def teeth_loss(restored: Tensor, target: Tensor) -> Tensor:
         coherence = ((xx - yy).square() + 4 * xy.square()).sqrt() / (xx + yy + 1e-4)
 
     def along(picture: Tensor) -> Tensor:
-        x, y = _gradient(_luma(picture))
+        x, y = _gradient(picture)
         slope = y * angle.cos() - x * angle.sin()
         return (_around(slope.square(), 5) + 1e-6).sqrt()
 
     return (relu(along(restored) - along(target)) * coherence.square()).mean()
 
 
-def _gradient(luma: Tensor) -> tuple[Tensor, Tensor]:
+def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
     """To the right and down, per pixel."""
-    padded = pad(luma, (1, 1, 1, 1), mode="replicate")
+    padded = pad(x, (1, 1, 1, 1), mode="replicate")
     across, down = padded[..., 1:-1, :], padded[..., 1:-1]
     return (across[..., 2:] - across[..., :-2]) / 2, (down[..., 2:, :] - down[..., :-2, :]) / 2
 

@@ -73,6 +73,14 @@ def test_teeth_are_what_varies_along_an_edge():
     assert teeth_loss(straight, _slanting(1.5)) < 1e-4  # one may be straighter than the original
 
 
+def test_teeth_of_colour_are_teeth():
+    """A wave in red and its opposite in green and blue, of the same luma."""
+    straight, bent = _slanting(), _slanting(1.5)
+    wave = (bent - straight)[:, :1]
+    coloured = straight + torch.cat([wave, -0.43 * wave, -0.43 * wave], dim=1)
+    assert teeth_loss(coloured, straight) > 0.4 * teeth_loss(bent, straight)
+
+
 def test_teeth_are_none_where_the_original_has_no_direction():
     flat = torch.full((1, 3, 64, 64), 0.5)
     assert teeth_loss(_grain(), flat) == 0
