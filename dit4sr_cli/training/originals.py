@@ -15,6 +15,7 @@ from torch import Generator, Tensor, randn
 
 from dit4sr_cli.training.degrade import draws, from_pil, to_pil
 from dit4sr_cli.training.degrade.kernels import Bell, filtered
+from dit4sr_cli.training.degrade.pictures import rounded
 
 _BELL = 15
 _SOFT, _SOFT_SIGMA = 0.7, (0.6, 2.5)
@@ -37,7 +38,7 @@ def as_taken(image: Tensor, generator: Generator) -> Tensor:
         image = filtered(image, Bell(_BELL, sigma, sigma))
     if draws.chance(_GRAINY, generator):
         image = image + _grain(image, generator)
-    return (image.clamp(0, 1) * 255).round() / 255
+    return rounded(image)
 
 
 def with_figures(image: Tensor, generator: Generator) -> Tensor:
