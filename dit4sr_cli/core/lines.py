@@ -9,20 +9,23 @@ import os
 from pathlib import Path
 
 
+def opened(path: Path) -> tuple[GrowingFile, list[bytes]]:
+    """The file, and what is in it: lines without their ends, of which the last may be torn.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    is_torn = bool(data) and not data.endswith(b"\n")
+    return GrowingFile(path, is_torn=is_torn), data.split(b"\n")
+
+
 class GrowingFile:
-    """For one writer at a time; whoever opens it sees to that."""
+    """For one writer at a time, who sees to that; see `opened`. It holds nothing of the file."""
 
-    def __init__(self, path: Path) -> None:
-        """Look at what is there, if anything.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+    def __init__(self, path: Path, *, is_torn: bool) -> None:
         self.path = path
-        data = path.read_bytes() if path.exists() else b""
-        self._is_torn = bool(data) and not data.endswith(b"\n")
-        self.lines = data.split(b"\n")
-        """As they were at the start, without their ends; the last one may be torn."""
+        self._is_torn = is_torn
 
     def add(self, line: bytes) -> None:
         """Write a line, which needs no end, and sync it.

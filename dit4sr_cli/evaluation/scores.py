@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dit4sr_cli.core.errors import OutputError
-from dit4sr_cli.core.lines import GrowingFile
+from dit4sr_cli.core.lines import GrowingFile, opened
 
 FILE_NAME = "scores.jsonl"
 _ANOTHER = "choose another folder with --save"
@@ -23,9 +23,11 @@ class Scores:
     def __init__(self, path: Path | None) -> None:
         self._values: dict[tuple[str, ...], float] = {}
         self._made: dict[tuple[str, ...], tuple[str, float]] = {}
-        self._file = GrowingFile(path) if path else None
-        for line in self._file.lines if self._file else []:
-            self._take(_parsed(line))
+        self._file: GrowingFile | None = None
+        if path is not None:
+            self._file, lines = opened(path)
+            for line in lines:
+                self._take(_parsed(line))
 
     @property
     def is_kept(self) -> bool:

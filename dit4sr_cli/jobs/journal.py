@@ -21,7 +21,7 @@ from typing import Any
 
 from dit4sr_cli.core.digest import sha256_of
 from dit4sr_cli.core.errors import OutputError
-from dit4sr_cli.core.lines import GrowingFile
+from dit4sr_cli.core.lines import opened
 from dit4sr_cli.jobs.record import Outcome
 
 FOLDER = ".dit4sr"
@@ -103,8 +103,8 @@ class Journal:
         self._lock = threading.Lock()
         self._done: dict[str, Entry] = {}
         self._begun: dict[str, Entry] = {}
-        self._file = GrowingFile(self.path)
-        for entry in parse(self._file.lines):
+        self._file, lines = opened(self.path)
+        for entry in parse(lines):
             self._take(entry)
 
     def is_done(self, source: Path, target: Path, settings: str) -> bool:

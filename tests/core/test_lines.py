@@ -5,14 +5,14 @@ import os
 
 import pytest
 
-from dit4sr_cli.core.lines import GrowingFile
+from dit4sr_cli.core.lines import opened
 
 
 def test_lines_are_found_again(tmp_path):
-    log = GrowingFile(tmp_path / "log")
+    log, _ = opened(tmp_path / "log")
     for line in (b"one", b"two"):
         log.add(line)
-    assert GrowingFile(log.path).lines == [b"one", b"two", b""]
+    assert opened(log.path)[1] == [b"one", b"two", b""]
     assert log.path.read_bytes() == b"one\ntwo\n"
 
 
@@ -20,13 +20,13 @@ def test_lines_are_found_again(tmp_path):
 def test_after_a_cut_whole_lines_stay_apart(tmp_path, length):
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\n"[:length])
-    GrowingFile(path).add(b"new")
+    opened(path)[0].add(b"new")
     kept = b"one\ntwo\n"[:length].removesuffix(b"\n")
     assert path.read_bytes() == (kept + b"\n" if kept else b"") + b"new\n"
 
 
 def test_a_full_disk_leaves_the_next_line_readable(tmp_path, monkeypatch):
-    log = GrowingFile(tmp_path / "log")
+    log, _ = opened(tmp_path / "log")
     write = os.write
 
     def full(descriptor: int, data: bytes) -> int:
@@ -38,4 +38,4 @@ def test_a_full_disk_leaves_the_next_line_readable(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             log.add(b"first")
     log.add(b"second")
-    assert GrowingFile(log.path).lines == [b"fi", b"second", b""]
+    assert opened(log.path)[1] == [b"fi", b"second", b""]

@@ -56,6 +56,12 @@ def reduced(pictures) -> Path:
     return make(pictures["in"], {"bad": pictures["bad"]}, output, megapixels=0.015).page
 
 
+@pytest.fixture
+def tolerated() -> tuple[str, ...]:
+    """What Chromium advises to those who read a canvas, as the tests do."""
+    return ("Canvas2D",)
+
+
 def _at(tab) -> float:
     return float(tab.locator("#stage").evaluate("s => s.style.getPropertyValue('--at')")[:-1])
 

@@ -46,6 +46,12 @@ def page(tmp_path_factory) -> Path:
     return make(methods, folder / "lr", folder / "study.html", seed=5).path
 
 
+@pytest.fixture
+def tolerated() -> tuple[str, ...]:
+    """What the page makes for a download."""
+    return ("blob:",)
+
+
 def _warm_side(tab) -> str:
     """Which of the two a person would call the warmer one."""
     left, right = (
